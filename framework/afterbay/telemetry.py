@@ -1,0 +1,270 @@
+"""Every metric and span, named once. OpenTelemetry API only: without an SDK the calls cost next to nothing.
+
+Values are recorded per batch, flush or barrier, never per row. The same calls keep plain totals, so that the
+progress line, the report and the metrics can never disagree. Durations are seconds, sizes bytes.
+
+Three questions and their series:
+
+* was a flush by interval or by size: ``afterbay.flush.count`` by ``reason``;
+* are size and duration abnormal: ``afterbay.flush.size`` and ``afterbay.flush.duration`` by ``reason``
+  (the total is the sum over reasons of one series, there is no second one);
+* is a DDL drain slow: ``afterbay.drain.duration`` by ``scope`` (`table`, `graph`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from opentelemetry import metrics, trace
+from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
+from opentelemetry.trace import Tracer, TracerProvider
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+BYTES = tuple(float(1 << power) for power in range(10, 31, 2))
+
+
+class FlushReason(StrEnum):
+    """Why a table's pending batches became a file."""
+
+    SIZE = "size"
+    INTERVAL = "interval"
+    BARRIER = "barrier"
+    QUOTA = "quota"
+    OVERSIZED = "oversized"
+    CLOSE = "close"
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolLevels:
+    """What a spool holds now. Bytes, headers included."""
+
+    memory: int
+    disk: int
+    quota: int
+    segments: int
+    entries: int
+
+
+@dataclass(slots=True)
+class NodeTotals:
+    """Plain totals of one node. Owned by its `NodeMeter`, read by anyone."""
+
+    rows: int = 0
+    bytes: int = 0
+    batches: int = 0
+    busy_seconds: float = 0.0
+    filtered: int = 0
+    repeated: int = 0
+    retries: int = 0
+    files: int = 0
+    file_bytes: int = 0
+    ddls: int = 0
+    suppressed: int = 0
+    quota_waits: int = 0
+    quota_wait_seconds: float = 0.0
+    flushes: Tally[str] = field(default_factory=Tally)
+
+
+class Telemetry:
+    """Makes the instruments of one run. Owns the totals; hands a `NodeMeter` to each node."""
+
+    def __init__(
+        self,
+        pipeline: str,
+        meter_provider: MeterProvider | None = None,
+        tracer_provider: TracerProvider | None = None,
+    ) -> None:
+        meter = metrics.get_meter("afterbay", meter_provider=meter_provider)
+        self.tracer: Tracer = trace.get_tracer("afterbay", tracer_provider=tracer_provider)
+        self.pipeline = pipeline
+        self.nodes: dict[str, NodeMeter] = {}
+        self._lock = threading.Lock()
+        self._queues: dict[str, Callable[[], tuple[int, int]]] = {}
+        self._spools: dict[str, Callable[[], SpoolLevels]] = {}
+        self._lag: Callable[[], dict[str, float]] = dict
+        self.rows = meter.create_counter("afterbay.node.rows", unit="{row}", description="Rows that left a node")
+        self.bytes = meter.create_counter("afterbay.node.bytes", unit="By", description="Bytes that left a node")
+        self.busy = meter.create_counter("afterbay.node.busy", unit="s", description="Seconds spent working")
+        self.settled = meter.create_counter(
+            "afterbay.row.settled", unit="{row}", description="Rows not stored, by reason (filtered, repeated)"
+        )
+        self.flush_count = meter.create_counter("afterbay.flush.count", unit="{flush}", description="Files, by reason")
+        self.flush_size = meter.create_histogram(
+            "afterbay.flush.size", unit="By", description="Bytes of a file", explicit_bucket_boundaries_advisory=BYTES
+        )
+        self.flush_duration = meter.create_histogram(
+            "afterbay.flush.duration",
+            unit="s",
+            description="From the decision to flush until the commit",
+            explicit_bucket_boundaries_advisory=SECONDS,
+        )
+        self.drain_duration = meter.create_histogram(
+            "afterbay.drain.duration",
+            unit="s",
+            description="From a DDL's arrival until everything before it is stored",
+            explicit_bucket_boundaries_advisory=SECONDS,
+        )
+        self.suppressed = meter.create_counter(
+            "afterbay.spool.suppressed", unit="{wake}", description="Wakes withheld above the high watermark"
+        )
+        self.quota_wait = meter.create_histogram(
+            "afterbay.spool.quota_wait",
+            unit="s",
+            description="Waits for room in the spool",
+            explicit_bucket_boundaries_advisory=SECONDS,
+        )
+        self.retries = meter.create_counter("afterbay.store.retries", unit="{retry}", description="Store calls retried")
+        meter.create_observable_gauge("afterbay.queue.items", [self._queue_items], unit="{item}")
+        meter.create_observable_gauge("afterbay.queue.bytes", [self._queue_bytes], unit="By")
+        meter.create_observable_gauge("afterbay.spool.memory", [self._spool("memory")], unit="By")
+        meter.create_observable_gauge("afterbay.spool.disk", [self._spool("disk")], unit="By")
+        meter.create_observable_gauge("afterbay.spool.segments", [self._spool("segments")], unit="{segment}")
+        meter.create_observable_gauge("afterbay.spool.entries", [self._spool("entries")], unit="{entry}")
+        meter.create_observable_gauge(
+            "afterbay.checkpoint.lag",
+            [self._checkpoint_lag],
+            unit="s",
+            description="Seconds since the checkpoint last equalled all that was received",
+        )
+
+    def node(self, name: str) -> NodeMeter:
+        """The meter of node `name`, made on first use."""
+        with self._lock:
+            if name not in self.nodes:
+                self.nodes[name] = NodeMeter(self, name)
+            return self.nodes[name]
+
+    def watch_queue(self, name: str, depth: Callable[[], tuple[int, int]]) -> None:
+        """Registers an edge's (items, bytes)."""
+        with self._lock:
+            self._queues[name] = depth
+
+    def watch_spool(self, name: str, levels: Callable[[], SpoolLevels]) -> None:
+        """Registers a spool's levels."""
+        with self._lock:
+            self._spools[name] = levels
+
+    def watch_lag(self, lag: Callable[[], dict[str, float]]) -> None:
+        """Registers the checkpoint lag, seconds per partition."""
+        self._lag = lag
+
+    def queues(self) -> dict[str, tuple[int, int]]:
+        """Every edge's (items, bytes) now."""
+        with self._lock:
+            watched = dict(self._queues)
+        return {name: depth() for name, depth in watched.items()}
+
+    def spools(self) -> dict[str, SpoolLevels]:
+        """Every spool's levels now."""
+        with self._lock:
+            watched = dict(self._spools)
+        return {name: levels() for name, levels in watched.items()}
+
+    def lag(self) -> dict[str, float]:
+        """The checkpoint lag now, seconds per partition."""
+        return self._lag()
+
+    def _queue_items(self, _: CallbackOptions) -> Iterable[Observation]:
+        return [Observation(depth[0], {"edge": name}) for name, depth in self.queues().items()]
+
+    def _queue_bytes(self, _: CallbackOptions) -> Iterable[Observation]:
+        return [Observation(depth[1], {"edge": name}) for name, depth in self.queues().items()]
+
+    def _spool(self, part: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        def observe(_: CallbackOptions) -> Iterable[Observation]:
+            return [Observation(getattr(levels, part), {"node": name}) for name, levels in self.spools().items()]
+
+        return observe
+
+    def _checkpoint_lag(self, _: CallbackOptions) -> Iterable[Observation]:
+        return [Observation(seconds, {"partition": name}) for name, seconds in self.lag().items()]
+
+
+class NodeMeter:
+    """One node's view: every call is one batch, flush, wait or barrier. Thread-safe; owns its lock."""
+
+    def __init__(self, telemetry: Telemetry, name: str) -> None:
+        self._telemetry = telemetry
+        self._lock = threading.Lock()
+        self._at = {"node": name}
+        self.name = name
+        self.totals = NodeTotals()
+
+    @property
+    def tracer(self) -> Tracer:
+        """For the spans `afterbay.flush` and `afterbay.drain`."""
+        return self._telemetry.tracer
+
+    def passed(self, rows: int, nbytes: int, busy_seconds: float = 0.0) -> None:
+        """A batch left the node."""
+        with self._lock:
+            totals = self.totals
+            totals.rows += rows
+            totals.bytes += nbytes
+            totals.batches += 1
+            totals.busy_seconds += busy_seconds
+        self._telemetry.rows.add(rows, self._at)
+        self._telemetry.bytes.add(nbytes, self._at)
+        if busy_seconds:
+            self._telemetry.busy.add(busy_seconds, self._at)
+
+    def filtered(self, rows: int) -> None:
+        """Rows that ended here on purpose."""
+        with self._lock:
+            self.totals.filtered += rows
+        self._telemetry.settled.add(rows, {**self._at, "reason": "filtered"})
+
+    def repeated(self, rows: int) -> None:
+        """Rows that had come or been stored before."""
+        with self._lock:
+            self.totals.repeated += rows
+        self._telemetry.settled.add(rows, {**self._at, "reason": "repeated"})
+
+    def flushed(self, reason: FlushReason, rows: int, nbytes: int, seconds: float) -> None:
+        """A file is durable and committed."""
+        with self._lock:
+            totals = self.totals
+            totals.rows += rows
+            totals.bytes += nbytes
+            totals.files += 1
+            totals.file_bytes += nbytes
+            totals.flushes[reason.value] += 1
+        at = {**self._at, "reason": reason.value}
+        self._telemetry.rows.add(rows, self._at)
+        self._telemetry.bytes.add(nbytes, self._at)
+        self._telemetry.flush_count.add(1, at)
+        self._telemetry.flush_size.record(nbytes, at)
+        self._telemetry.flush_duration.record(seconds, at)
+
+    def drained(self, scope: str, seconds: float) -> None:
+        """A DDL's schema file is visible. `scope` is `table` (in band) or `graph`."""
+        with self._lock:
+            self.totals.ddls += 1
+        self._telemetry.drain_duration.record(seconds, {**self._at, "scope": scope})
+
+    def suppressed(self) -> None:
+        """A wake of the source was withheld."""
+        with self._lock:
+            self.totals.suppressed += 1
+        self._telemetry.suppressed.add(1, self._at)
+
+    def quota_waited(self, seconds: float) -> None:
+        """A batch waited for room in the spool."""
+        with self._lock:
+            self.totals.quota_waits += 1
+            self.totals.quota_wait_seconds += seconds
+        self._telemetry.quota_wait.record(seconds, self._at)
+
+    def retried(self, operation: str) -> None:
+        """A store call failed for the moment and is tried again."""
+        with self._lock:
+            self.totals.retries += 1
+        self._telemetry.retries.add(1, {**self._at, "operation": operation})
+
+    def watch_spool(self, levels: Callable[[], SpoolLevels]) -> None:
+        """Registers this node's spool levels."""
+        self._telemetry.watch_spool(self.name, levels)
