@@ -31,6 +31,8 @@ from afterbay.errors import RunFailed
 from afterbay.node import ResumePoint
 from afterbay.schema import Json
 
+MAX_PROMISES = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class _Lost:
@@ -124,8 +126,13 @@ class Ledger:
                 self._promises[-1] = point
             else:
                 self._promises.append(point)
-            # Only the newest resume point at or below the frontier matters: drop the overtaken ones now.
             self._advance()
+            if len(self._promises) > MAX_PROMISES:
+                # Bounded (I8): forgetting a resume point only makes the checkpoint coarser, never wrong.
+                newest = self._promises[-1]
+                self._promises = deque(list(self._promises)[1::2])
+                if self._promises[-1] is not newest:
+                    self._promises.append(newest)
 
     def frontier(self) -> ResumePoint | None:
         """The newest resume point at or below the frontier, or None before the first. Never falls."""
