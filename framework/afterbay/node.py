@@ -247,6 +247,15 @@ class SinkOperator(ABC, Generic[In]):
 
 
 @dataclass(frozen=True, slots=True)
+class StoredPosition:
+    """The last change of a dispatcher that a sink has stored, and the file it went to ("" and 0: none yet)."""
+
+    row: RowPosition
+    directory: str = ""
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class SourceContext:
     """What a source is opened with. `schemas`: per dispatcher, the schema in force at `resume`."""
 
@@ -280,7 +289,7 @@ class SinkContext:
     clock: Clock
     meter: NodeMeter
     state: State
-    positions: Mapping[tuple[str, str], RowPosition]
+    positions: Mapping[tuple[str, str], StoredPosition]
     checkpoints: Mapping[str, int]
     pressures: tuple[Pressure, ...]
     fail: Any  # fail(error): ends the run with this error; any thread
