@@ -16,7 +16,7 @@ instance (transforms, sinks). The operator owns its resources and gives them bac
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -48,6 +48,7 @@ class Capabilities:
     settles: bool = False  # settles tokens: a path may end here
     filters: bool = False  # may drop rows
     spools: bool = False  # takes messages to rest and returns the source's credit
+    single_clock: bool = False  # one source partition, or partitions that share a clock, may reach it
 
 
 class Node(BaseModel):
@@ -75,8 +76,15 @@ class Node(BaseModel):
         return {}
 
     def check(self) -> Iterable[Diagnostic]:
-        """Faults that span fields and that the node can see alone (no I/O). `place` may be left out. Default: none."""
+        """Faults that span fields and that the node can see alone (no I/O). Default: none.
+
+        `place` is left out; with `field` set, the compiler points at that option.
+        """
         return ()
+
+    def port_types(self) -> PortTypes | None:
+        """Payload types that depend on the options. Default None: they are the class's type parameters."""
+        return None
 
 
 class Until(StrEnum):
@@ -138,13 +146,16 @@ class SourceOperator(ABC):
     def run(self, out: Outlet) -> None:
         """Sends everything, returns at the source's end or soon after `out.stopping`. Raises to fail the run."""
 
-    def acknowledge(self, point: ResumePoint) -> None:  # noqa: B027 - optional by design
+    def acknowledge(self, point: ResumePoint) -> None:
         """The checkpoint row of `point` is durable: what is at or below may be discarded (I2).
 
         Called from the state's owner thread: must be quick and thread-safe. Default: nothing.
         """
 
-    def close(self) -> None:  # noqa: B027 - optional by design
+    def cancel(self) -> None:
+        """The run is ending: every wait inside is to raise `Cancelled`. Any thread; quick. Default: nothing."""
+
+    def close(self) -> None:
         """Gives resources back. Called once, after `run` has ended."""
 
 
@@ -167,6 +178,9 @@ class TransformOperator(ABC, Generic[In, Out]):
         """What becomes of a DDL: renamed, pruned, or None (its table is filtered out). Default: unchanged."""
         return change
 
+    def cancel(self) -> None:
+        """The run is ending: every wait inside is to raise `Cancelled`. Any thread; quick. Default: nothing."""
+
     def close(self) -> None:
         """Gives resources back. Called once."""
 
@@ -174,11 +188,16 @@ class TransformOperator(ABC, Generic[In, Out]):
 class Pressure(Protocol):
     """What a sink asks of the spool before it."""
 
+    @property
+    def quota(self) -> int:
+        """Bytes that the spool may hold, memory and disk together."""
+        ...
+
     def over(self) -> bool:
         """True from the high watermark on until the low one: pending batches should be flushed (reason quota)."""
         ...
 
-    def subscribe(self, wake: Any) -> None:
+    def subscribe(self, wake: Callable[[], None]) -> None:
         """Calls `wake()` (quick, any thread) each time `over` turns true and each time an entry waits for room."""
         ...
 
@@ -200,9 +219,10 @@ class ShardOperator(ABC, Generic[In]):
     """One shard of a sink at work; all methods but `wake` are called by the shard's own thread."""
 
     @abstractmethod
-    def accept(self, item: In, token: Token, credit: Credit) -> None:
-        """Takes a message. Must not block on the store. Settles `token` when durable; credit was returned already
-        where a spool is upstream, else return it here.
+    def accept(self, item: In, token: Token, credit: Credit | None) -> None:
+        """Takes a message. Must not block on the store. Settles `token` when durable, gives `credit` back when at rest.
+
+        `credit` is None where a spool before the sink has given it back.
         """
 
     @abstractmethod
@@ -229,7 +249,7 @@ class SinkOperator(ABC, Generic[In]):
     """A sink at work: opens its shards, and writes the schema files of graph-wide DDLs."""
 
     @abstractmethod
-    def open_shard(self, index: int, wake: Any) -> ShardOperator[In]:
+    def open_shard(self, index: int, wake: Callable[[], None]) -> ShardOperator[In]:
         """Opens shard `index`. `wake()` (any thread) makes the shard's thread call `tick` soon."""
 
     @abstractmethod
@@ -241,6 +261,9 @@ class SinkOperator(ABC, Generic[In]):
 
     def finish(self) -> None:
         """A clean stop: everything is settled and the last checkpoint is durable. May do I/O."""
+
+    def cancel(self) -> None:
+        """The run is ending: every wait inside is to raise `Cancelled`. Any thread; quick. Default: nothing."""
 
     def close(self) -> None:
         """Gives resources back. Called once, after all shards are closed; also after a failure."""
@@ -281,7 +304,10 @@ class TransformContext:
 
 @dataclass(frozen=True, slots=True)
 class SinkContext:
-    """What a sink is opened with. `positions`: the last stored change per (partition, dispatcher) of this sink."""
+    """What a sink is opened with.
+
+    `partitions`: those that reach it. `positions`: per (partition, dispatcher), the last change it has stored.
+    """
 
     node: str
     shards: int
@@ -289,10 +315,12 @@ class SinkContext:
     clock: Clock
     meter: NodeMeter
     state: State
+    partitions: tuple[str, ...]
     positions: Mapping[tuple[str, str], StoredPosition]
     checkpoints: Mapping[str, int]
     pressures: tuple[Pressure, ...]
-    fail: Any  # fail(error): ends the run with this error; any thread
+    adopt: bool  # a fresh state may take over a root that is not empty
+    fail: Callable[[BaseException], None]  # ends the run with this error; any thread
 
 
 class Source(Node, Generic[Out]):

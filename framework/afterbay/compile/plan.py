@@ -16,6 +16,7 @@ from typing import Literal
 import networkx as nx
 
 from afterbay.node import Node, Sink, Source, Transform
+from afterbay.schema import Json
 
 NodeKind = Literal["source", "transform", "sink"]
 
@@ -121,7 +122,7 @@ class Plan:
                 found[f"{item.name}/{suffix}" if suffix else item.name] = item.name
         return found
 
-    def identity(self) -> dict[str, object]:
+    def identity(self) -> dict[str, Json]:
         """What the state remembers: the options of each node that change what is read or stored."""
         return {
             item.name: {"type": item.type_name, **item.node.identity()}

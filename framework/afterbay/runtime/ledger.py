@@ -64,6 +64,10 @@ class Token:
         """The claim is met: durable, or dropped with a reason that the caller counts."""
         self._ledger.settle(self)
 
+    def abandon(self) -> None:
+        """Gives the claim up unmet: it stays counted, so that no frontier of this run can pass it (close, I1)."""
+        self._ledger.abandon(self)
+
     def __repr__(self) -> str:
         return f"Token({self.partition}, {self.dispatcher}, {self.commit_ts}, {'open' if self._open else 'settled'})"
 
@@ -115,6 +119,11 @@ class Ledger:
             self._close(token)
             self._count(token.commit_ts, token.dispatcher, -1)
 
+    def abandon(self, token: Token) -> None:
+        """See `Token.abandon`."""
+        with self._lock:
+            self._close(token)
+
     def promise(self, commit_ts: int, cursor: Mapping[str, Json]) -> None:
         """Nothing at or below `commit_ts` will be minted again; `cursor` resumes right above it. Must not fall."""
         with self._lock:
@@ -138,6 +147,11 @@ class Ledger:
         """The newest resume point at or below the frontier, or None before the first. Never falls."""
         with self._lock:
             return self._advance()
+
+    @property
+    def promised(self) -> int:
+        """What the source has promised so far; -1 before the first promise."""
+        return self._promise
 
     def oldest(self) -> int | None:
         """The lowest outstanding commit-ts, or None."""

@@ -1,0 +1,219 @@
+"""A run: opens state, nodes and threads of a plan, supervises them, and ends in a report.
+
+::
+
+    start -> running --sources end / drain--> draining --all threads ended--> finishing --> done (completed | drained)
+                |                                |
+                +--- first failure, cancel ------+--> cancelled, all joined --> done (cancelled | failed)
+
+Library code: it installs no signal handler and never exits the process.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import Any
+
+from afterbay.clock import Clock, SystemClock
+from afterbay.compile.plan import Plan
+from afterbay.errors import RunFailed
+from afterbay.node import ResumePoint, Until
+from afterbay.runtime.assembly import Assembly, assemble
+from afterbay.runtime.barrier import BarrierStatus
+from afterbay.runtime.outlet import StopSwitch
+from afterbay.runtime.report import Outcome, RunReport
+from afterbay.runtime.scope import Scope
+from afterbay.state.store import State
+from afterbay.telemetry import Telemetry
+
+log = logging.getLogger("afterbay.run")
+
+
+def start(
+    plan: Plan,
+    *,
+    until: Until | str | float | None = None,
+    adopt: bool = False,
+    telemetry: Telemetry | None = None,
+    clock: Clock | None = None,
+) -> Run:
+    """Starts `plan` and returns at once.
+
+    `until`: `end`, `caught-up`, `forever`, or seconds; None: `end` if every source ends by itself, else `forever`.
+    `adopt`: a fresh state may take over a sink root that is not empty.
+    Raises PipelineInvalid or EnvironmentRefused before anything is done.
+    """
+    clock = clock if clock is not None else SystemClock()
+    mode, seconds = _until(plan, until)
+    telemetry = telemetry if telemetry is not None else Telemetry(plan.name)
+    scope = Scope(clock)
+    switch = StopSwitch(clock, seconds)
+    with ExitStack() as undo:
+        state = State.open(plan.state_dir, pipeline=plan.name, identity=plan.identity(), clock=clock)
+        undo.callback(state.close)
+        assembly = assemble(
+            plan, state=state, until=mode, adopt=adopt, telemetry=telemetry, clock=clock, scope=scope, switch=switch
+        )
+        run = Run(plan, state, assembly, scope, switch, telemetry, clock)
+        undo.pop_all()
+    run._start()
+    return run
+
+
+def _until(plan: Plan, until: Until | str | float | None) -> tuple[Until, float | None]:
+    natural = Until.END if all(source.ends for _, source in plan.sources) else Until.FOREVER
+    if until is None:
+        return natural, None
+    if isinstance(until, int | float):
+        return natural, float(until)
+    return Until(until), None
+
+
+class Run:
+    """A pipeline at work. Every method may be called from any thread. Owns the supervisor thread."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        state: State,
+        assembly: Assembly,
+        scope: Scope,
+        switch: StopSwitch,
+        telemetry: Telemetry,
+        clock: Clock,
+    ) -> None:
+        self.plan = plan
+        self.telemetry = telemetry
+        self._state = state
+        self._assembly = assembly
+        self._scope = scope
+        self._switch = switch
+        self._clock = clock
+        self._started = clock.monotonic()
+        self._done = threading.Event()
+        self._ladder: float | None = None  # when the stop ladder ends, monotonic
+        self._ladder_cancel: float | None = None
+        self._drained = False
+        self._outcome: Outcome = "completed"
+        self._failure: BaseException | None = None
+        self._report: RunReport | None = None
+        self._caught_up_at: dict[str, float] = {}
+        self._supervisor = threading.Thread(target=self._supervise, name=f"{plan.name}/supervisor", daemon=False)
+        telemetry.watch_lag(self.lag)
+
+    def drain(self, timeout: float | None = None) -> None:
+        """Asks the sources to stop; what is under way is stored. After 3/4 of `timeout` seconds the rest is cancelled,
+        at the end of it threads that still live are reported with their stacks. Returns at once.
+        """
+        self._drained = True
+        if timeout is not None:
+            now = self._clock.monotonic()
+            self._ladder_cancel, self._ladder = now + 0.75 * timeout, now + timeout
+        self._switch.stop()
+
+    def flush(self) -> None:
+        """Asks for a drain without a stop: each source holds at its next promise until all before it is stored."""
+        self._switch.request_flush()
+
+    def cancel(self) -> None:
+        """Stops at once. What is under way is not stored; the checkpoint stays where it is."""
+        self._scope.cancel()
+
+    def wait(self, timeout: float | None = None) -> RunReport | None:
+        """The report, or None after `timeout` seconds. Raises what failed: one error, or an ExceptionGroup."""
+        if not self._done.wait(timeout):
+            return None
+        if self._failure is not None:
+            raise self._failure
+        return self._report
+
+    def checkpoints(self) -> dict[str, ResumePoint]:
+        """The durable checkpoint per source partition."""
+        found = {name: self._state.checkpoint_of(name) for name in self._assembly.ledgers}
+        return {name: point for name, point in found.items() if point is not None}
+
+    def received(self) -> dict[str, int]:
+        """Rows received, per source node."""
+        return {item.name: self.telemetry.node(item.name).totals.rows for item, _ in self.plan.sources}
+
+    def barriers(self) -> tuple[BarrierStatus, ...]:
+        """The open barriers, with age and whom they wait for."""
+        return self._assembly.barriers.status()
+
+    def lag(self) -> dict[str, float]:
+        """Seconds since the durable checkpoint last covered all that was received, per source partition."""
+        now = self._clock.monotonic()
+        out: dict[str, float] = {}
+        for name, ledger in self._assembly.ledgers.items():
+            durable, reached = self._state.checkpoint_of(name), ledger.promised
+            if ledger.outstanding() == 0 and (durable.commit_ts if durable is not None else -1) >= reached:
+                self._caught_up_at[name] = now
+            out[name] = now - self._caught_up_at.setdefault(name, self._started)
+        return out
+
+    def _start(self) -> None:
+        self._state.start(self._assembly.ledgers, self._on_checkpoint, self._scope.fail)
+        self._scope.start()
+        self._supervisor.start()
+
+    def _on_checkpoint(self, partition: str, point: ResumePoint) -> None:
+        """The third commit (I2): called by the state's owner thread after the checkpoint row is durable."""
+        self._assembly.sources[partition].acknowledge(point)
+        for name, sink in self._assembly.sinks.items():
+            if partition in self._assembly.reach[name]:
+                sink.checkpoint(partition, point.commit_ts)
+
+    def _supervise(self) -> None:
+        stuck = False
+        while not self._scope.join(0.25):
+            now = self._clock.monotonic()
+            if self._ladder_cancel is not None and now >= self._ladder_cancel:
+                log.warning("draining took 3/4 of its time: cancelling what is left")
+                self._ladder_cancel = None
+                self._scope.cancel()
+            if self._ladder is not None and now >= self._ladder:
+                stuck = True
+                self._scope.fail(
+                    RunFailed("run.stuck", self._scope.stuck(), hint="the state stays valid: run it again")
+                )
+                break
+        if not self._scope.cancelled:
+            self._attempt(self._state.flush)
+            for sink in self._assembly.sinks.values():
+                if not self._scope.cancelled:
+                    self._attempt(sink.finish)
+        checkpoints = self.checkpoints()
+        if not stuck:
+            for close in self._assembly.closers:
+                self._attempt(close)
+        self._attempt(self._state.close)
+        self._conclude(checkpoints)
+        self._done.set()
+
+    def _attempt(self, step: Any) -> None:
+        """One closing step: its failure fails the run, but does not keep the others from closing."""
+        try:
+            step()
+        except Exception as error:
+            self._scope.fail(error)
+
+    def _conclude(self, checkpoints: Mapping[str, ResumePoint]) -> None:
+        errors = self._scope.errors
+        if len(errors) == 1:
+            self._failure = errors[0]
+        elif errors:
+            self._failure = ExceptionGroup(f"pipeline '{self.plan.name}' failed", errors)
+        if self._scope.cancelled:
+            self._outcome = "cancelled"
+        elif self._drained:
+            self._outcome = "drained"
+        self._report = RunReport.of(
+            self.plan,
+            self.telemetry,
+            outcome=self._outcome,
+            checkpoints=checkpoints,
+            seconds=self._clock.monotonic() - self._started,
+        )

@@ -1,0 +1,92 @@
+"""Parallel work that keeps order: the encoding group.
+
+Workers take envelopes from one inbox. Taking and getting a place in the outgoing line happen under one lock, so places
+are in submission order; whoever finishes the first place sends on every finished place behind it. A marker is a place
+that is born finished, so it can neither overtake data nor be overtaken::
+
+    inbox -> take + place -> work (side by side) -> finish -> [first place finished?] -> send on, in order
+
+The line is as long as there are workers: nobody takes new work while its own result waits behind a slow first place
+for long, because it holds at most one place at a time plus what is finished before `most` is reached.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from afterbay.clock import Clock
+from afterbay.errors import Cancelled
+
+Item = TypeVar("Item")
+
+
+@dataclass(slots=True)
+class Place(Generic[Item]):
+    """A place in the outgoing line; `result` None while the work is under way."""
+
+    result: Sequence[Item] | None = None
+
+
+class Sequencer(Generic[Item]):
+    """The outgoing line. Owns its condition; `send` is called by one thread at a time, in order."""
+
+    def __init__(self, send: Callable[[Item], None], most: int, clock: Clock) -> None:
+        """`most`: places in the line, finished ones included, before `place` waits (I8)."""
+        self._send = send
+        self._most = most
+        self._clock = clock
+        self._line: deque[Place[Item]] = deque()
+        self._changed = threading.Condition()
+        self._sending = False
+        self._cancelled = False
+
+    def place(self, result: Sequence[Item] | None = None) -> Place[Item]:
+        """A new place at the end of the line. The caller serialises calls in submission order. Raises `Cancelled`."""
+        with self._changed:
+            while len(self._line) >= self._most and not self._cancelled:
+                self._clock.wait(self._changed, None)
+            if self._cancelled:
+                raise Cancelled
+            place: Place[Item] = Place(result)
+            self._line.append(place)
+        if result is not None:
+            self._send_finished()
+        return place
+
+    def finish(self, place: Place[Item], result: Sequence[Item]) -> None:
+        """The work of a place is done: sends on what is finished at the head of the line."""
+        with self._changed:
+            place.result = result
+        self._send_finished()
+
+    def cancel(self) -> None:
+        """Ends every wait with `Cancelled`."""
+        with self._changed:
+            self._cancelled = True
+            self._changed.notify_all()
+
+    def _send_finished(self) -> None:
+        # One sender at a time. A place that finishes while another thread sends is picked up by that thread's loop:
+        # it looks again, under the lock, before it stops being the sender.
+        with self._changed:
+            if self._sending:
+                return
+            self._sending = True
+        try:
+            while True:
+                with self._changed:
+                    if not self._line or self._line[0].result is None:
+                        self._sending = False
+                        return
+                    done = self._line.popleft().result
+                    self._changed.notify_all()
+                for item in done or ():
+                    self._send(item)
+        except BaseException:
+            with self._changed:
+                self._sending = False
+            raise

@@ -1,0 +1,201 @@
+"""Stages: a transform's threads. They take envelopes, let the operator see the messages, and keep the claims.
+
+Whatever an operator returns, every claim goes on: one output takes the token, several share it (counted up before the
+first is forwarded, I5), none settles it with the reason `filtered`. The order of the inbox is the order of the output.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from afterbay.clock import Clock
+from afterbay.errors import Place, RunFailed
+from afterbay.messages import DrainMarker, SchemaChange, Watermark
+from afterbay.node import Emit, SpoolOperator, TransformOperator
+from afterbay.runtime.channel import ChannelClosed
+from afterbay.runtime.envelope import CONTROL_BYTES, Envelope, rows_of, watermark
+from afterbay.runtime.sequencer import Sequencer
+from afterbay.telemetry import NodeMeter
+
+
+class Inbox(Protocol):
+    """Where a stage reads: a channel or a merge."""
+
+    def get_many(self, timeout: float | None = None, most: int = 64) -> list[Envelope]: ...
+
+
+class Outbox(Protocol):
+    """Where a stage writes: a channel or a router."""
+
+    def put(self, envelope: Envelope) -> None: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """The edges that leave a node, per port. `marks` says that a merge follows, which needs watermarks."""
+
+    ports: Mapping[str, Sequence[Outbox]]
+    marks: bool
+
+    def send(self, port: str, envelope: Envelope) -> None:
+        """To every edge of `port`."""
+        edges = self.ports[port]
+        for edge, branch in zip(edges, envelope.branches(len(edges)), strict=True):
+            edge.put(branch)
+
+    def send_all(self, envelope: Envelope) -> None:
+        """Control goes to every edge of every port; a DDL's token is split over them."""
+        edges = [edge for port in self.ports.values() for edge in port]
+        for edge, branch in zip(edges, envelope.branches(len(edges)), strict=True):
+            edge.put(branch)
+
+    def mark(self, partition: str, sequence: int) -> None:
+        """Something ended here: says so to a merge further down."""
+        if self.marks:
+            self.send_all(watermark(partition, sequence))
+
+    def close(self) -> None:
+        """This node is done."""
+        for edges in self.ports.values():
+            for edge in edges:
+                edge.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one instance of a transform does with an envelope. `forward` gets (port or None for all, envelope)."""
+
+    node: str
+    operator: TransformOperator[Any, Any]
+    meter: NodeMeter
+    clock: Clock
+    ports: tuple[str, ...]
+
+    def outcome(self, envelope: Envelope) -> list[tuple[str | None, Envelope]]:
+        """The envelopes that leave the node for this one, in order, with their port (None: every port)."""
+        message = envelope.message
+        if isinstance(message, Watermark):
+            return [(None, envelope)]
+        if isinstance(message, DrainMarker):
+            if message.change is None:
+                return [(None, envelope)]
+            marker = replace(message, change=self.operator.schema_change(message.change))
+            return [(None, replace(envelope, message=marker))]
+        if isinstance(message, SchemaChange):
+            return self._schema_change(envelope, message)
+        return self._data(envelope)
+
+    def _schema_change(self, envelope: Envelope, change: SchemaChange) -> list[tuple[str | None, Envelope]]:
+        after = self.operator.schema_change(change)
+        if after is None:
+            assert envelope.token is not None
+            envelope.token.settle()
+            return [(None, watermark(envelope.partition, envelope.sequence))]
+        return [(None, replace(envelope, message=after))]
+
+    def _data(self, envelope: Envelope) -> list[tuple[str | None, Envelope]]:
+        assert envelope.token is not None, "data has a token"
+        started = self.clock.monotonic()
+        result = self.operator.process(envelope.message)
+        items = _as_list(result)
+        busy = self.clock.monotonic() - started
+        if not items:
+            envelope.token.settle()
+            if envelope.credit is not None:
+                envelope.credit.give_back()
+            self.meter.filtered(rows_of(envelope.message))
+            return [(None, watermark(envelope.partition, envelope.sequence))]
+        branches = envelope.branches(len(items))
+        out: list[tuple[str | None, Envelope]] = []
+        for number, (item, claims) in enumerate(zip(items, branches, strict=True), 1):
+            port, message = (item.port, item.item) if isinstance(item, Emit) else (self.ports[0], item)
+            if port not in self.ports:
+                raise RunFailed(
+                    "node.port",
+                    f"emitted to port '{port}', which it does not have",
+                    place=Place(node=self.node),
+                    hint=f"its ports are {', '.join(self.ports)}",
+                )
+            credit = claims.credit
+            if isinstance(self.operator, SpoolOperator) and credit is not None:
+                # At rest: the source may go on. This acknowledgement never moves the checkpoint.
+                self.operator.enqueued(credit)
+                credit = None
+            self.meter.passed(rows_of(message), message.nbytes, busy if number == 1 else 0.0)
+            final = number == len(items) and len(self.ports) == 1
+            out.append((port, replace(claims, message=message, credit=credit, nbytes=message.nbytes, final=final)))
+        if len(self.ports) > 1:
+            # The ports that got nothing, or not the last of it, learn that this sequence is over.
+            out.append((None, watermark(envelope.partition, envelope.sequence)))
+        return out
+
+
+def _as_list(result: Any) -> list[Any]:
+    if result is None:
+        return []
+    if isinstance(result, Iterable) and not hasattr(result, "nbytes"):
+        return list(result)
+    return [result]
+
+
+def forward(outputs: Outputs, port: str | None, envelope: Envelope) -> None:
+    """Sends one outcome on."""
+    if port is not None:
+        outputs.send(port, envelope)
+    elif isinstance(envelope.message, Watermark):
+        outputs.mark(envelope.partition, envelope.sequence)
+    else:
+        outputs.send_all(replace(envelope, nbytes=CONTROL_BYTES))
+
+
+def run_serial(inbox: Inbox, work: Work, outputs: Outputs) -> None:
+    """One thread: takes, works, sends, until the inbox has ended. Raises `Cancelled`."""
+    while True:
+        try:
+            envelopes = inbox.get_many()
+        except ChannelClosed:
+            break
+        for envelope in envelopes:
+            for port, out in work.outcome(envelope):
+                forward(outputs, port, out)
+    outputs.close()
+
+
+class ParallelStage:
+    """An encoding group: `workers` instances side by side, output in submission order. Owns the taking lock."""
+
+    def __init__(self, inbox: Inbox, outputs: Outputs, workers: int, clock: Clock) -> None:
+        self._inbox = inbox
+        self._outputs = outputs
+        self._taking = threading.Lock()
+        self._left = workers
+        self.sequencer: Sequencer[tuple[str | None, Envelope]] = Sequencer(
+            lambda item: forward(outputs, *item), most=4 * workers, clock=clock
+        )
+
+    def run_worker(self, work: Work) -> None:
+        """One worker's thread, until the inbox has ended. The last one closes the outputs. Raises `Cancelled`."""
+        while True:
+            with self._taking:
+                # Taking and getting a place are one step: places are in submission order.
+                try:
+                    envelopes = self._inbox.get_many(most=1)
+                except ChannelClosed:
+                    break
+                if not envelopes:
+                    continue
+                envelope = envelopes[0]
+                if envelope.token is None or isinstance(envelope.message, SchemaChange):
+                    self.sequencer.place(work.outcome(envelope))  # control: a place that is born finished
+                    continue
+                place = self.sequencer.place()
+            self.sequencer.finish(place, work.outcome(envelope))
+        with self._taking:
+            self._left -= 1
+            last = self._left == 0
+        if last:
+            self._outputs.close()

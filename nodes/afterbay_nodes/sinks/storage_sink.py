@@ -1,0 +1,186 @@
+"""The cloud storage sink at work: opens the store, settles what a dead run left, and hands out its shards."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+
+from afterbay.clock import Clock
+from afterbay.errors import Cancelled
+from afterbay.messages import SchemaChange, SpoolEntry
+from afterbay.node import ShardOperator, SinkContext, SinkOperator, StoredPosition
+from afterbay_nodes.sinks.cloud_storage import CloudStorage
+from afterbay_nodes.sinks.lane import Limits
+from afterbay_nodes.sinks.recovery import settle_open_intents, take_root
+from afterbay_nodes.sinks.shard import StorageShard
+from afterbay_nodes.sinks.upload_pool import UploadPool
+from afterbay_nodes.sinks.writer import Writer
+from afterbay_nodes.storage.dates import DateSeparator, time_zone
+from afterbay_nodes.storage.layout import Layout
+from afterbay_nodes.storage.metadata import MetadataFile
+from afterbay_nodes.storage.open import open_store
+from afterbay_nodes.storage.retry import Cancel
+from afterbay_nodes.storage.store import ObjectStore, StoreOptions
+
+
+def open_storage_sink(node: CloudStorage, context: SinkContext) -> StorageSink:
+    """Opens the store of `node`: in reach, ours to write, and with no intent left open.
+
+    Raises PipelineInvalid for the URI, EnvironmentRefused for the store, RunFailed for a file that fits no case.
+    """
+    cancel = Cancel(context.clock)
+    slots = node.upload_concurrency or node.shards
+    store = open_store(
+        node.store_uri,
+        StoreOptions(part_concurrency=node.flush_concurrency, connections=slots * node.flush_concurrency + 2),
+        clock=context.clock,
+        meter=context.meter,
+        cancel=cancel,
+    )
+    layout = Layout(
+        date_separator=DateSeparator(node.date_separator),
+        enable_partition_separator=node.enable_partition_separator,
+        file_index_digit=node.file_index_digit,
+        use_table_id_as_path=node.use_table_id_as_path,
+        enable_table_across_nodes=node.enable_table_across_nodes,
+        output_column_id=node.output_column_id,
+    )
+    with ExitStack() as undo:
+        undo.callback(store.close)
+        store.check()
+        take_root(store, context.state, context.node, adopt=context.adopt)
+        store.sweep()
+        settle_open_intents(store, layout, context.state, context.node)
+        metadata = MetadataFile(store, context.clock)
+        metadata.load()
+        sink = StorageSink(node, context, store, layout, metadata, cancel, slots)
+        undo.pop_all()
+    return sink
+
+
+class StorageSink(SinkOperator[SpoolEntry]):
+    """Owns the store, the upload pool and the thread that writes the store's checkpoint file."""
+
+    def __init__(
+        self,
+        node: CloudStorage,
+        context: SinkContext,
+        store: ObjectStore,
+        layout: Layout,
+        metadata: MetadataFile,
+        cancel: Cancel,
+        slots: int,
+    ) -> None:
+        self._context = context
+        self._store = store
+        self._cancel = cancel
+        self._pressures = context.pressures
+        # Positions as they are now: recovery may have finished files since the context was made.
+        self._positions: Mapping[tuple[str, str], StoredPosition] = {
+            (partition, dispatcher): position
+            for (sink, partition, dispatcher), position in context.state.restart.positions.items()
+            if sink == context.node
+        }
+        quota = min((pressure.quota for pressure in context.pressures), default=1 << 62)
+        limit = node.transaction_limit or max(1, min(4 * node.file_size, quota // 8))
+        self._limits = Limits(min(node.file_size, max(1, quota // 8)), node.flush_interval, limit)
+        self._writer = Writer(
+            sink=context.node,
+            store=store,
+            layout=layout,
+            zone=time_zone(node.time_zone),
+            state=context.state,
+            positions=self._positions,
+            clock=context.clock,
+            meter=context.meter,
+        )
+        self._pool = UploadPool(context.node, slots, self._writer, context.clock, self._pressed, context.fail)
+        self._checkpoints = dict.fromkeys(context.partitions, -1) | dict(context.checkpoints)
+        self._shown = CheckpointWriter(context.node, metadata, context.clock, context.fail)
+        self._shown.start()
+
+    def open_shard(self, index: int, wake: Callable[[], None]) -> ShardOperator[SpoolEntry]:
+        for pressure in self._pressures:
+            pressure.subscribe(wake)
+        return StorageShard(
+            limits=self._limits,
+            pool=self._pool,
+            positions=self._positions,
+            clock=self._context.clock,
+            meter=self._context.meter,
+            pressed=self._pressed,
+            wake=wake,
+        )
+
+    def write_schema(self, change: SchemaChange) -> None:
+        self._writer.write_schema(change)
+
+    def checkpoint(self, partition: str, commit_ts: int) -> None:
+        # Partitions of one root share a clock: everything at or below the lowest is stored (I1).
+        self._checkpoints[partition] = commit_ts
+        lowest = min(self._checkpoints.values())
+        if lowest >= 0:
+            self._shown.advance(lowest)
+
+    def finish(self) -> None:
+        self._shown.stop(write=True)
+
+    def cancel(self) -> None:
+        self._cancel.set()
+
+    def close(self) -> None:
+        self._pool.close()
+        self._shown.stop(write=False)
+        self._store.close()
+
+    def _pressed(self) -> bool:
+        return any(pressure.over() for pressure in self._pressures)
+
+
+class CheckpointWriter:
+    """Keeps the store's `metadata` file up: one thread, which it owns, because the state's thread must not do I/O."""
+
+    def __init__(self, name: str, metadata: MetadataFile, clock: Clock, fail: Callable[[BaseException], None]) -> None:
+        self._metadata = metadata
+        self._clock = clock
+        self._fail = fail
+        self._changed = threading.Condition()
+        self._stopped = False
+        self._news = False
+        self._thread = threading.Thread(target=self._run, name=f"{name}/checkpoint")
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def advance(self, commit_ts: int) -> None:
+        """The checkpoint row of `commit_ts` is durable. Quick; any thread."""
+        self._metadata.advance(commit_ts)
+        with self._changed:
+            self._news = True
+            self._changed.notify_all()
+
+    def stop(self, *, write: bool) -> None:
+        """Ends the thread; with `write` the newest checkpoint is written first. Idempotent."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+        self._thread.join()
+        if write:
+            self._metadata.finish()
+
+    def _run(self) -> None:
+        try:
+            while True:
+                left = self._metadata.write_due()
+                with self._changed:
+                    if self._stopped:
+                        return
+                    if left is not None or not self._news:
+                        self._clock.wait(self._changed, left)
+                    self._news = False
+        except Cancelled:
+            return
+        except Exception as error:
+            self._fail(error)

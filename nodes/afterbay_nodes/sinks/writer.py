@@ -1,0 +1,206 @@
+"""The writer: one flush becomes one data file and its index entry; one DDL becomes its schema files.
+
+The order of a flush, and what each step protects (I1, I2, I6)::
+
+    intent durable -> data file durable -> index durable -> commit {file done, position, tokens, checkpoint} -> release
+
+A crash between any two steps leaves an open intent that the next start settles (`recovery`). The payload goes to the
+store as the buffers in which the encoder made it or the spool read it: nothing is joined in Python.
+"""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import tzinfo
+
+from afterbay.clock import Clock
+from afterbay.errors import RunFailed
+from afterbay.messages import SchemaChange
+from afterbay.node import StoredPosition
+from afterbay.state.store import Intent, State
+from afterbay.telemetry import NodeMeter
+from afterbay_nodes.sinks.lane import Ddl, FlushJob, Lane, Pending
+from afterbay_nodes.storage.crc import combine_all
+from afterbay_nodes.storage.dates import date_level
+from afterbay_nodes.storage.layout import Layout
+from afterbay_nodes.storage.path_state import FilePlace, PathState, PathStates, path_key
+from afterbay_nodes.storage.schema_file import schema_files
+from afterbay_nodes.storage.store import AlreadyExists, ObjectStore, Part
+from afterbay_nodes.storage.versions import publish
+
+MOST_COLLISIONS = 8
+
+
+def series_directory(directory: str, stem: str) -> str:
+    """What the state counts numbers by: the directory, and the series where one directory holds several."""
+    return directory if stem == "CDC" else f"{directory}|{stem}"
+
+
+def plain_directory(series: str) -> str:
+    """The directory of a series."""
+    return series.partition("|")[0]
+
+
+class Series:
+    """One flush at a time for each series of files, whoever's rows they are. Owns a lock for each series in use.
+
+    Partitions of a table share a series when the partition level is off; lanes alone would then run side by side.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held: dict[tuple[str, str], tuple[threading.Lock, int]] = {}
+
+    @contextmanager
+    def hold(self, key: tuple[str, str]) -> Iterator[None]:
+        """Waits for the flush under way of the same series."""
+        with self._lock:
+            lock, users = self._held.get(key, (threading.Lock(), 0))
+            self._held[key] = (lock, users + 1)
+        try:
+            with lock:
+                yield
+        finally:
+            with self._lock:
+                lock, users = self._held[key]
+                if users == 1:
+                    del self._held[key]
+                else:
+                    self._held[key] = (lock, users - 1)
+
+
+class Writer:
+    """Does the jobs of lanes, in upload threads; one job of a lane at a time. Owns path states and stored positions."""
+
+    def __init__(
+        self,
+        *,
+        sink: str,
+        store: ObjectStore,
+        layout: Layout,
+        zone: tzinfo | None,
+        state: State,
+        positions: Mapping[tuple[str, str], StoredPosition],
+        clock: Clock,
+        meter: NodeMeter,
+    ) -> None:
+        self._sink = sink
+        self._store = store
+        self._layout = layout
+        self._zone = zone
+        self._state = state
+        self._clock = clock
+        self._meter = meter
+        self._paths = PathStates(clock)
+        self._series = Series()
+        self._stored = dict(positions)  # changed by the one flush under way of its dispatcher
+
+    def perform(self, lane: Lane, job: FlushJob | Ddl) -> None:
+        """See `Jobs.perform`."""
+        if isinstance(job, Ddl):
+            self._write_ddl(lane, job)
+        else:
+            self._flush(lane, job)
+
+    def write_schema(self, change: SchemaChange) -> None:
+        """Makes the schema files of a DDL visible, in their order. Equal ones that exist are left alone."""
+        for write in schema_files(change, self._layout):
+            publish(self._store, write)
+
+    def _write_ddl(self, lane: Lane, job: Ddl) -> None:
+        with self._meter.tracer.start_as_current_span("afterbay.drain", attributes={"dispatcher": lane.dispatcher}):
+            if (self._sink, lane.dispatcher, job.change.commit_ts) not in self._state.restart.ddls:
+                self.write_schema(job.change)
+            self._state.finish_ddl(self._sink, lane.dispatcher, job.change.commit_ts, (job.token,))
+        self._meter.drained("table", self._clock.monotonic() - job.since)
+
+    def _flush(self, lane: Lane, job: FlushJob) -> None:
+        heads = job.heads
+        head = heads[0]
+        stem = self._layout.series(lane.partition, lane.dispatcher)
+        key = path_key(self._layout, head.schema, stem)
+        attributes = {"reason": job.reason.value, "table": str(head.schema.name)}
+        path = self._paths.pin(key)
+        try:
+            with (
+                self._series.hold(key),
+                self._meter.tracer.start_as_current_span("afterbay.flush", attributes=attributes),
+            ):
+                self._store_file(lane, job, path, stem)
+        finally:
+            self._paths.unpin(key)
+
+    def _store_file(self, lane: Lane, job: FlushJob, path: PathState, stem: str) -> None:
+        heads = job.heads
+        head, last = heads[0], heads[-1].last
+        stored = self._stored.get((lane.partition, lane.dispatcher))
+        rows = sum(item.rows for item in heads)
+        if not path.resolve(
+            self._store, self._layout, head.schema, first=head.first, last=last, stored=_plain(stored), stem=stem
+        ):
+            for item in job.pending:
+                item.entry.release()
+                item.token.settle()
+            self._meter.repeated(rows)
+            return
+        header = head.format.header
+        size = len(header) + sum(item.size for item in heads)
+        crc = combine_all([(zlib.crc32(header), len(header)), *((item.crc, item.size) for item in heads)])
+        today = date_level(self._layout.date_separator, self._clock.now(), self._zone)
+        parts = _parts(header, job.pending)
+        for _ in range(MOST_COLLISIONS):
+            place = path.next_file(self._store, self._layout, head.schema, stem, head.format.extension, today)
+            intent = Intent(
+                sink=self._sink,
+                partition=lane.partition,
+                dispatcher=lane.dispatcher,
+                directory=series_directory(place.directory, stem),
+                number=place.number,
+                path=place.key,
+                first=head.first,
+                last=last,
+                rows=rows,
+                size=size,
+                crc=crc,
+                header=len(header),
+            )
+            if self._write(intent, place, parts, job):
+                break
+        else:
+            raise RunFailed(
+                "cloud_storage.names",
+                f"{MOST_COLLISIONS} file names in a row were taken between looking and writing, the last '{place.key}'",
+                hint="another writer works in this root: give each pipeline a root of its own",
+            )
+        self._stored[lane.partition, lane.dispatcher] = StoredPosition(last, intent.directory, place.number)
+        for item in job.pending:
+            item.entry.release()
+        self._meter.flushed(job.reason, rows, size, self._clock.monotonic() - job.since)
+
+    def _write(self, intent: Intent, place: FilePlace, parts: list[Part], job: FlushJob) -> bool:
+        """The steps of one try; False if the name was taken after all."""
+        number = self._state.begin(intent)
+        try:
+            self._store.put_if_absent(intent.path, parts, intent.size)
+        except AlreadyExists:
+            self._state.withdraw(number)
+            return False
+        self._store.put(place.index_key, place.index_content)
+        self._state.finish(number, [item.token for item in job.pending])
+        return True
+
+
+def _parts(header: bytes, pending: tuple[Pending, ...]) -> list[Part]:
+    parts: list[Part] = [header] if header else []
+    for item in pending:
+        parts.extend(item.entry.read())
+    return parts
+
+
+def _plain(stored: StoredPosition | None) -> StoredPosition | None:
+    if stored is None:
+        return None
+    return StoredPosition(stored.row, plain_directory(stored.directory), stored.number)
