@@ -85,8 +85,13 @@ class Barriers:
         return marker
 
     def arrive(self, marker: DrainMarker, sink: str, shard: int) -> None:
-        """A shard has stored everything before the marker. `marker` is as it came in, its DDL as transformed."""
+        """A shard has stored everything before the marker. `marker` is as it came in, its DDL as transformed.
+
+        Raises `Cancelled`.
+        """
         with self._changed:
+            if self._cancelled:
+                raise Cancelled  # the source has left its barrier
             barrier = self._open[marker.barrier]
             barrier.waits_for.discard((sink, shard))
             barrier.changes[sink] = marker.change
