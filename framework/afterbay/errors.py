@@ -66,7 +66,8 @@ class Place:
 class Diagnostic:
     """One finding: a stable ``code`` (``edge.type``), what is wrong, where, and what would be right.
 
-    ``snippet`` holds the source lines around the place with a caret, ready to print.
+    ``snippet`` holds the source lines around the place with a caret, ready to print. ``field`` is the option that is at
+    fault, as a dotted path below its node (``rules.0.match``); the compiler finds the place from it.
     """
 
     code: str
@@ -74,6 +75,7 @@ class Diagnostic:
     place: Place | None = None
     hint: str | None = None
     snippet: str | None = None
+    field: str | None = None
 
     def __str__(self) -> str:
         where = str(self.place) if self.place is not None else ""
@@ -92,6 +94,8 @@ class Diagnostic:
         out: dict[str, object] = {"code": self.code, "message": self.message}
         if self.place is not None:
             out["place"] = self.place.to_dict()
+        if self.field is not None:
+            out["field"] = self.field
         if self.hint is not None:
             out["hint"] = self.hint
         return out

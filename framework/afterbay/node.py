@@ -51,6 +51,24 @@ class Capabilities:
     single_clock: bool = False  # one source partition, or partitions that share a clock, may reach it
 
 
+@dataclass(frozen=True, slots=True)
+class PortTypes:
+    """The payload types of a node: `takes` is None for a source, `gives` has one type per output port."""
+
+    takes: Any = None
+    gives: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BuildContext:
+    """What a declaration may know when it is built: pydantic validators get it as `info.context`.
+
+    `folder` is where the pipeline file is; code that it names is looked for there first.
+    """
+
+    folder: Path | None = None
+
+
 class Node(BaseModel):
     """Base of all nodes. Fields are YAML keys; unknown keys are refused.
 
@@ -361,6 +379,10 @@ class Sink(Node, Generic[In]):
     def shard_count(self) -> int:
         """How many shards it wants. Default: one."""
         return 1
+
+    def exclusive_root(self) -> str | None:
+        """The store that must be its own: two sinks of a pipeline with the same one are refused. Default: none."""
+        return None
 
     @abstractmethod
     def open(self, context: SinkContext) -> SinkOperator[In]:

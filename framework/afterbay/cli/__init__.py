@@ -1,1 +1,13 @@
-"""To be described."""
+"""The command line: `afterbay run`, `validate`, `plan`, `graph`, `status`, `nodes`, `schema`, `init`.
+
+One file a verb. A verb imports what it needs when it is called, so that `afterbay --help` stays quick.
+"""
+
+from __future__ import annotations
+
+
+def main() -> int:
+    """The `afterbay` command. Returns its exit code: 0 ok, 1 run failed, 2 invalid, 3 environment refused."""
+    from afterbay.cli import app
+
+    return app.main()

@@ -11,11 +11,12 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
-
-import networkx as nx
+from typing import TYPE_CHECKING, Literal
 
 from afterbay.node import Node, Sink, Source, Transform
+
+if TYPE_CHECKING:
+    import networkx as nx
 from afterbay.schema import Json
 
 NodeKind = Literal["source", "transform", "sink"]
@@ -107,6 +108,8 @@ class Plan:
 
     def graph(self) -> nx.MultiDiGraph[str]:
         """The same as a networkx graph: node attribute `plan`, edge attributes `port` and `payload`."""
+        import networkx as nx  # half a second: only who asks for the graph pays for it
+
         graph: nx.MultiDiGraph[str] = nx.MultiDiGraph(name=self.name)
         for node in self.nodes:
             graph.add_node(node.name, plan=node)
@@ -129,6 +132,9 @@ class Plan:
             for item in self.nodes
             if item.kind != "transform" or item.node.identity()
         }
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint())
 
     def fingerprint(self) -> str:
         """SHA-256 over name, nodes, options and edges; secrets enter as their masked form."""

@@ -31,7 +31,7 @@ from afterbay.runtime.ledger import Ledger
 from afterbay.runtime.outlet import SchemaWriter, SourceOutlet, StopSwitch
 from afterbay.runtime.replay import ReplayCutter
 from afterbay.runtime.router import Router
-from afterbay.runtime.scope import Scope
+from afterbay.runtime.scope import Scope, located
 from afterbay.runtime.shard_loop import ShardLoop
 from afterbay.runtime.stage import Inbox, Outputs, ParallelStage, Work, run_serial
 from afterbay.runtime.wiring import Wiring, wire
@@ -192,7 +192,7 @@ def _open_sink(
             checkpoints={name: point.commit_ts for name, point in restart.checkpoints.items() if name in reached},
             pressures=pressures,
             adopt=bench.adopt,
-            fail=bench.scope.fail,
+            fail=lambda error: bench.scope.fail(_in_node(error, item.name)),
         )
     )
     for index, channel in enumerate(bench.wiring.shards[item.name]):
@@ -272,6 +272,10 @@ def _open_sources(
                 bench.scope.add(partition, body, Place(node=item.name, position=partition))
         undo.pop_all()
     return operators
+
+
+def _in_node(error: BaseException, node: str) -> BaseException:
+    return located(error, Place(node=node)) if isinstance(error, Exception) else error
 
 
 def _positions(bench: _Bench, partition: str) -> list[dict[str, RowPosition]]:

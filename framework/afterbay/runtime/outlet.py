@@ -142,13 +142,13 @@ class SourceOutlet:
 
     def batch(self, batch: ChangeBatch) -> None:
         """See `Outlet.batch`."""
-        self._meter.passed(batch.num_rows, batch.nbytes)
+        nbytes = batch.nbytes  # asked once: it walks all buffers
+        self._meter.passed(batch.num_rows, nbytes)
         for piece, stored in self._replay.cut(batch):
             if stored:
                 self._meter.repeated(piece.num_rows)
-                continue
-            for part in self._sized(piece):
-                self._forward(part)
+            else:
+                self._forward(piece, nbytes if piece is batch else piece.nbytes)
 
     def schema_change(self, change: SchemaChange) -> None:
         """See `Outlet.schema_change`. The DDL's token is minted at T and settled when its files are visible (I3)."""
@@ -189,19 +189,16 @@ class SourceOutlet:
         """The source has returned: drains what is whole, reason close."""
         self._barrier(NEVER, DrainReason.CLOSE, None)
 
-    def _forward(self, batch: ChangeBatch) -> None:
-        nbytes = batch.nbytes
+    def _forward(self, batch: ChangeBatch, nbytes: int) -> None:
+        if nbytes > self._largest and batch.num_rows > 1:
+            middle = batch.num_rows // 2
+            for half in (batch.slice(0, middle), batch.slice(middle, batch.num_rows)):
+                self._forward(half, half.nbytes)
+            return
         token = self._ledger.mint(batch.first.commit_ts, batch.dispatcher)
         credit = self._window.take(nbytes)
         self._sequence += 1
         self._send(Envelope(self._partition, self._sequence, batch, token, credit, nbytes))
-
-    def _sized(self, batch: ChangeBatch) -> list[ChangeBatch]:
-        nbytes = batch.nbytes
-        if nbytes <= self._largest or batch.num_rows == 1:
-            return [batch]
-        middle = batch.num_rows // 2
-        return self._sized(batch.slice(0, middle)) + self._sized(batch.slice(middle, batch.num_rows))
 
     def _graph_wide(self, change: SchemaChange) -> None:
         since = self._clock.monotonic()

@@ -1,1 +1,3 @@
-"""Nodes."""
+"""Sources: where changes come from. Each module holds one subject; the declarations are `demo.Demo` and
+`change_log.ChangeLog`.
+"""

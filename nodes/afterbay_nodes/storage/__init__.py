@@ -1,1 +1,1 @@
-"""Nodes."""
+"""Object stores, and the storage protocol: paths, schema files, versions, numbers, checkpoint file."""

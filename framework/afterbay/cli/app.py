@@ -1,0 +1,85 @@
+"""The command line as a whole: its verbs, and how a call ends."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from afterbay.cli import graph, init, nodes, plan, run, schema, status, validate
+from afterbay.cli.failure import Failure
+from afterbay.errors import PipelineInvalid
+
+EXAMPLES = """\b
+Start here:
+  afterbay init orders.yaml           a commented pipeline to start from
+  afterbay validate orders.yaml       every finding, with its line
+  afterbay run orders.yaml            run it; ends with a summary
+"""
+
+# Plain help: rich's would cost more start-up time than all the rest.
+app = typer.Typer(
+    name="afterbay",
+    rich_markup_mode=None,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=EXAMPLES,
+)
+node_app = typer.Typer(rich_markup_mode=None, help="The node types that pipelines can use.", epilog=nodes.EXAMPLES)
+app.command("run", epilog=run.EXAMPLES)(run.run)
+app.command("validate", epilog=validate.EXAMPLES)(validate.validate)
+app.command("plan", epilog=plan.EXAMPLES)(plan.plan)
+app.command("graph", epilog=graph.EXAMPLES)(graph.graph)
+app.command("status", epilog=status.EXAMPLES)(status.status)
+app.command("schema", epilog=schema.EXAMPLES)(schema.schema)
+app.command("init", epilog=init.EXAMPLES)(init.init)
+node_app.command("list", epilog=nodes.EXAMPLES)(nodes.list_types)
+node_app.command("show", epilog=nodes.EXAMPLES)(nodes.show)
+app.add_typer(node_app, name="nodes")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"afterbay {version('afterbay')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Carry row changes to object storage: in order, exactly once, through a typed graph."""
+
+
+def call(arguments: Sequence[str]) -> int:
+    """Runs one call and returns its exit code. Every failure is told here, in the form that was asked for."""
+    as_json = _asks_for_json(arguments)
+    try:
+        return int(app(args=list(arguments) or ["--help"], prog_name="afterbay", standalone_mode=False) or 0)
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context is not None else "afterbay"
+        refused = PipelineInvalid("call.invalid", error.format_message(), hint=f"see '{path} --help'")
+        failure = Failure.of(refused)
+    except Exception as error:
+        failure = Failure.of(error)
+    failure.tell(as_json=as_json)
+    return failure.exit_code
+
+
+def _asks_for_json(arguments: Sequence[str]) -> bool:
+    """Read off the words themselves: a call that cannot be parsed is to be answered in JSON too."""
+    before_end = list(arguments)[: list(arguments).index("--")] if "--" in arguments else arguments
+    return "--json" in before_end
+
+
+def main() -> int:
+    """The `afterbay` command."""
+    return call(sys.argv[1:])

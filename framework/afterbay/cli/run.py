@@ -1,0 +1,114 @@
+"""`afterbay run`: runs a pipeline, shows how far it is, and ends with a summary."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from afterbay.cli import console
+from afterbay.cli.failure import Failure
+from afterbay.cli.options import AsJson, PipelineFile, StateDir
+from afterbay.cli.progress import LogLevel, attach_logs, detach_logs, open_progress
+from afterbay.cli.summary import summary
+from afterbay.cli.supervise import Ended, StopSignals, supervise
+from afterbay.errors import PipelineInvalid
+
+EXAMPLES = """\b
+Examples:
+  afterbay run pipelines/quickstart.yaml          to the end of its source
+  afterbay run orders.yaml --until 10m            ten minutes, then drain
+  afterbay run orders.yaml --state /var/lib/orders --json > report.json
+
+\b
+One SIGINT or SIGTERM drains and exits 0; a second one stops at once (130, 143).
+Exit codes: 0 ok, 1 the run failed, 2 the pipeline or call is invalid, 3 the environment refused.
+"""
+
+
+def run(
+    pipeline: PipelineFile,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            metavar="end|caught-up|forever|DURATION",
+            help="When to stop by itself. Default: end, if every source ends by itself, else forever.",
+            show_default=False,
+        ),
+    ] = None,
+    state: StateDir = None,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Let a fresh state take over a sink root that is not empty.")
+    ] = False,
+    as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary, only problems.")] = False,
+    log_level: Annotated[LogLevel, typer.Option(help="The least severe log record that is shown.")] = LogLevel.WARNING,
+    stop_timeout: Annotated[
+        str, typer.Option(metavar="DURATION", help="How long a drain may take before the rest is given up.")
+    ] = "30s",
+) -> int:
+    """Run a pipeline.
+
+    A run goes on where the last one stopped: its state directory remembers how far it came. Progress and logs go to
+    stderr, the summary (or with --json the report) to stdout.
+    """
+    from afterbay.pipeline import Pipeline
+    from afterbay.runtime.run import start
+    from afterbay.telemetry import Telemetry
+
+    limit = _duration("--stop-timeout", stop_timeout)
+    ends = _until(until)
+    plan = Pipeline.from_yaml(pipeline, state=state).compile()
+    telemetry = Telemetry(plan.name)
+    with StopSignals() as signals:
+        progress = open_progress(quiet=quiet)
+        logs = attach_logs(progress, log_level)
+        try:
+            handle = start(plan, until=ends, adopt=adopt, telemetry=telemetry)
+            signals.started()
+            ended = supervise(handle, signals, progress, stop_timeout=limit, monotonic=time.monotonic)
+        except Exception as error:
+            failure = Failure.of(error)
+            if not failure.stuck:
+                raise
+            # Threads that cannot be ended would keep the process alive for ever.
+            progress.close()
+            failure.tell(as_json=as_json)
+            os._exit(failure.exit_code)
+        finally:
+            progress.close()
+            detach_logs(logs)
+    _tell(ended, pipeline, as_json=as_json, quiet=quiet)
+    return ended.exit_code
+
+
+def _tell(ended: Ended, pipeline: Path, *, as_json: bool, quiet: bool) -> None:
+    if as_json:
+        console.data(ended.report.to_dict())
+    elif not quiet:
+        if sys.stderr.isatty() and sys.stdout.isatty():
+            console.result("")
+        console.result(summary(ended.report, str(pipeline)))
+
+
+def _until(text: str | None) -> str | float | None:
+    from afterbay.node import Until
+
+    if text is None or text in [item.value for item in Until]:
+        return text
+    return _duration("--until", text, or_else="end, caught-up, forever or ")
+
+
+def _duration(option: str, text: str, or_else: str = "") -> float:
+    from afterbay.units import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise PipelineInvalid(
+            "call.invalid", f"{option} {text!r}: {error}", hint=f"give {or_else}a duration such as 30s, 10m or 1h30m"
+        ) from error

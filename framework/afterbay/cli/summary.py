@@ -1,0 +1,45 @@
+"""A run's report as a person checks it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from afterbay.cli.amounts import count, duration, size
+
+if TYPE_CHECKING:
+    from afterbay.runtime.report import RunReport
+
+
+def summary(report: RunReport, pipeline: str) -> str:
+    """The lines a run ends with. `pipeline` is how the user named it, for the commands to try next."""
+    lines = [f"{report.pipeline}: {report.outcome} in {duration(report.seconds)}", ""]
+    facts = [
+        ("rows in", f"{count(report.rows_in)}  ({count(round(report.rows_per_second))} rows/s)"),
+        ("rows stored", count(report.rows_stored)),
+    ]
+    if report.rows_filtered:
+        facts.append(("filtered", f"{count(report.rows_filtered)}  (dropped on purpose)"))
+    if report.rows_repeated:
+        facts.append(("repeated", f"{count(report.rows_repeated)}  (stored before, dropped)"))
+    reasons = ", ".join(f"{reason} {count(number)}" for reason, number in report.flushes.items())
+    facts.append(("files", count(report.files) + (f"  ({reasons})" if reasons else "")))
+    facts.append(("bytes", f"{count(report.bytes)}  ({size(report.bytes)})"))
+    facts.append(("DDLs", count(report.ddls)))
+    if report.checkpoints:
+        facts.extend(
+            ("checkpoint" if index == 0 else "", f"{commit_ts}  ({partition})")
+            for index, (partition, commit_ts) in enumerate(report.checkpoints.items())
+        )
+    else:
+        facts.append(("checkpoint", "none yet"))
+    facts.extend(("stored in" if index == 0 else "", place) for index, place in enumerate(report.stored_in))
+    lines.extend(f"  {label:<14}{value}" for label, value in facts)
+    lines.extend(
+        [
+            "",
+            "Next:",
+            f"  afterbay status {pipeline}   how far it is, and what is stored",
+            f"  afterbay graph {pipeline}    the pipeline as a diagram",
+        ]
+    )
+    return "\n".join(lines)

@@ -1,0 +1,149 @@
+"""Node sections -> node declarations: the type is found, then its pydantic model reads the options.
+
+Pydantic's findings are told in the file's terms: at the line and column of the value (of the key, if it is the key
+that is wrong), with the keys that are allowed, and what was probably meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from afterbay.compile.document import Document
+from afterbay.compile.draft import DraftNode
+from afterbay.compile.envelope import NODE_KEYS, NodeSection
+from afterbay.compile.findings import Findings
+from afterbay.compile.registry import Registry, option_names
+from afterbay.compile.suggest import closest, listed
+from afterbay.errors import PipelineInvalid
+from afterbay.node import BuildContext, Node
+from afterbay.printable import visible
+
+_PREFIXES = ("Value error, ", "Assertion failed, ")
+
+
+def load_types(sections: Sequence[NodeSection], document: Document, registry: Registry) -> dict[str, type[Node]]:
+    """The class of every type that is used. Raises PipelineInvalid with every type that is unknown or broken."""
+    findings = Findings()
+    found: dict[str, type[Node]] = {}
+    for section in sections:
+        spot = document.value_spot("nodes", section.name, "type")
+        if section.type_name not in registry:
+            findings.add(
+                "node.unknown",
+                f"there is no node type '{visible(section.type_name)}' (node '{section.name}')",
+                spot,
+                registry.hint_for(section.type_name),
+            )
+            continue
+        try:
+            found[section.type_name] = registry.load(section.type_name)
+        except PipelineInvalid as error:
+            for item in error.diagnostics:
+                findings.add(item.code, item.message, spot, item.hint)
+    findings.stop()
+    return found
+
+
+def build_nodes(
+    sections: Sequence[NodeSection],
+    document: Document,
+    registry: Registry,
+    classes: Mapping[str, type[Node]],
+    context: BuildContext,
+) -> tuple[DraftNode, ...]:
+    """The declarations. Raises PipelineInvalid with every option of every node that is wrong."""
+    findings = Findings()
+    drafts: list[DraftNode] = []
+    for section in sections:
+        options = _Options(section, document, registry, classes)
+        try:
+            node = classes[section.type_name].model_validate(dict(section.options), context=context)
+        except ValidationError as error:
+            for detail in error.errors(include_url=False, include_input=False):
+                options.tell(detail, findings)
+        else:
+            drafts.append(DraftNode(section.name, node, section.inputs, section.parallelism))
+    findings.stop()
+    return tuple(drafts)
+
+
+class _Options:
+    """The options of one node, as far as messages are concerned."""
+
+    def __init__(
+        self, section: NodeSection, document: Document, registry: Registry, classes: Mapping[str, type[Node]]
+    ) -> None:
+        self._section = section
+        self._document = document
+        self._registry = registry
+        self._classes = classes
+        self._node = classes[section.type_name]
+
+    def tell(self, detail: ErrorDetails, findings: Findings) -> None:
+        """One pydantic finding, as ours."""
+        loc = detail["loc"]
+        where = f"node '{self._section.name}' ({self._section.type_name})"
+        path = ("nodes", self._section.name, *self._known_part(loc))
+        name = visible(".".join(str(part) for part in path[2:]))
+        if detail["type"] == "missing":
+            missing = visible(str(loc[-1]))
+            message = f"{where} needs the key '{missing}'" + (f" in '{name}'" if name else "")
+            findings.add("option.missing", message, self._document.key_spot(*path), self._example_of(loc))
+        elif detail["type"] == "extra_forbidden":
+            key = str(loc[-1])
+            message = f"{where} has no key '{visible(key)}'" + (
+                f" in '{name.rpartition('.')[0]}'" if len(loc) > 1 else ""
+            )
+            hint = self._hint_for_key(key) if len(loc) == 1 else None
+            findings.add("option.unknown", message, self._document.key_spot(*path), hint)
+        else:
+            text = detail["msg"]
+            for prefix in _PREFIXES:
+                text = text.removeprefix(prefix)
+            option = f" '{name}'" if name else ""
+            findings.add(
+                "option.invalid",
+                f"{where}{option}: {visible(_within_a_sentence(text))}",
+                self._document.value_spot(*path) if name else self._document.key_spot(*path),
+                self._hint_for_value(detail),
+            )
+
+    def _known_part(self, loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
+        """The part of a pydantic location that the file has: unions and validators put their own names into it."""
+        known: tuple[str | int, ...] = ()
+        for part in loc:
+            if self._document.has("nodes", self._section.name, *known, part):
+                known = (*known, part)
+        return known
+
+    def _hint_for_key(self, key: str) -> str:
+        own = (*option_names(self._node), *NODE_KEYS)
+        guess = closest(key, own)
+        if guess is not None:
+            return f"did you mean '{guess}'?"
+        plain = key.replace("-", "_")
+        owner = next((name for name, node in self._others() if plain in option_names(node)), None)
+        return f"`{plain}` is a key of {owner}" if owner is not None else f"the keys here are: {listed(own)}"
+
+    def _others(self) -> Iterator[tuple[str, type[Node]]]:
+        """All other types, those of this pipeline first."""
+        yield from self._classes.items()
+        yield from self._registry.loadable()
+
+    def _hint_for_value(self, detail: ErrorDetails) -> str | None:
+        if detail["type"] in ("string_type", "string_unicode"):
+            return "quote the value to make it text"
+        return None
+
+    def _example_of(self, loc: tuple[str | int, ...]) -> str | None:
+        field: Any = self._node.model_fields.get(str(loc[0])) if len(loc) == 1 else None
+        return None if field is None or not field.description else f"`{loc[0]}`: {field.description}"
+
+
+def _within_a_sentence(text: str) -> str:
+    """`Input should be…` goes on in lower case, `URL…` does not."""
+    return text[:1].lower() + text[1:] if text[1:2].islower() else text

@@ -1,0 +1,176 @@
+"""A pipeline, from a file or built in Python: both make the same graph, and pass the same checks.
+
+plan = Pipeline.from_yaml("orders.yaml").compile()
+
+pipeline = Pipeline("orders", state="./state")
+pipeline.add("changes", Demo(tables=4))
+pipeline.add("csv", EncodeCsv(include_commit_ts=True), inputs="changes", parallelism=4)
+…
+report = pipeline.run(until="end")
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from afterbay.errors import PipelineInvalid, Place
+from afterbay.node import Node, Sink, Source, Transform, Until
+from afterbay.printable import visible
+from afterbay.units import parse_duration
+
+if TYPE_CHECKING:
+    from afterbay.compile.draft import Draft
+    from afterbay.compile.plan import Plan
+    from afterbay.compile.registry import Registry
+    from afterbay.runtime.report import RunReport
+    from afterbay.runtime.run import Run
+    from afterbay.telemetry import Telemetry
+
+
+class Pipeline:
+    """A declared pipeline. Nothing is opened or checked as a whole before :meth:`compile`."""
+
+    def __init__(
+        self, name: str, *, state: str | os.PathLike[str] | None = None, registry: Registry | None = None
+    ) -> None:
+        """`state`: the state's folder, relative to the current directory; default `./.afterbay/<name>`.
+
+        `registry`: the node types that hints speak of; default: all that are installed. Raises PipelineInvalid for a
+        name that cannot be one.
+        """
+        from afterbay.compile.draft import Draft, InCode
+        from afterbay.compile.envelope import NAME_RULE, PIPELINE_NAME, default_state_dir
+
+        if not PIPELINE_NAME.fullmatch(name):
+            message = f"'{visible(name)}' is no pipeline name"
+            raise PipelineInvalid("name.invalid", message, hint=f"a name is {NAME_RULE}")
+        folder = Path(state) if state is not None else default_state_dir(name)
+        self._draft = Draft(name, Path.cwd() / folder, (), InCode())
+        self._registry = registry
+
+    @classmethod
+    def from_yaml(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        state: str | os.PathLike[str] | None = None,
+        env: Mapping[str, str] | None = None,
+        registry: Registry | None = None,
+    ) -> Pipeline:
+        """The pipeline of a file. `state` overrides the file's, `env` stands for the environment's variables.
+
+        Reads and checks everything but the graph. Raises PipelineInvalid with all findings of the first phase that has
+        any.
+        """
+        from afterbay.compile.compiler import draft_of_file
+        from afterbay.compile.registry import Registry
+
+        found = registry if registry is not None else Registry.installed()
+        draft = draft_of_file(
+            Path(path),
+            state=None if state is None else Path(state),
+            env=os.environ if env is None else env,
+            registry=found,
+        )
+        return cls._of(draft, found)
+
+    @classmethod
+    def _of(cls, draft: Draft, registry: Registry) -> Pipeline:
+        self = cls(draft.name, registry=registry)
+        self._draft = draft
+        return self
+
+    @property
+    def name(self) -> str:
+        """The pipeline's name."""
+        return self._draft.name
+
+    @property
+    def state_dir(self) -> Path:
+        """The state's folder, absolute."""
+        return self._draft.state_dir
+
+    def add(self, name: str, node: Node, *, inputs: str | Sequence[str] = (), parallelism: int = 1) -> Pipeline:
+        """Declares a node. `inputs`: `"node"`, `"node.port"` or a list of them. Returns the pipeline, for chaining.
+
+        Raises PipelineInvalid for a name that is taken or cannot be one, or if `node` is no node.
+        """
+        from dataclasses import replace
+
+        from afterbay.compile.draft import DraftNode
+        from afterbay.compile.envelope import MOST_PARALLEL, NODE_NAME, NODE_NAME_RULE
+
+        place = Place(node=visible(name))
+        if not NODE_NAME.fullmatch(name):
+            raise PipelineInvalid(
+                "node.name", f"'{visible(name)}' is no name for a node", place=place, hint=f"a name is {NODE_NAME_RULE}"
+            )
+        if any(item.name == name for item in self._draft.nodes):
+            raise PipelineInvalid("node.duplicate", f"there is a node '{name}' already", place=place)
+        if not isinstance(node, Source | Transform | Sink):
+            message = f"a node is a Source, Transform or Sink, not {type(node).__name__}"
+            raise PipelineInvalid("node.type", message, place=place, hint="pass an instance: Demo(), not Demo")
+        if not 1 <= parallelism <= MOST_PARALLEL:
+            message = f"`parallelism` of node '{name}' is 1 to {MOST_PARALLEL}, not {parallelism}"
+            raise PipelineInvalid("parallelism.invalid", message, place=place)
+        listed = (inputs,) if isinstance(inputs, str) else tuple(inputs)
+        self._draft = replace(self._draft, nodes=(*self._draft.nodes, DraftNode(name, node, listed, parallelism)))
+        return self
+
+    def compile(self) -> Plan:
+        """The checked plan. Raises PipelineInvalid with everything that is wrong with the graph."""
+        from afterbay.compile.compiler import plan_of
+        from afterbay.compile.registry import Registry
+
+        own = self._registry
+        return plan_of(self._draft, Registry.installed if own is None else lambda: own)
+
+    def start(
+        self, *, until: Until | str | float | None = None, adopt: bool = False, telemetry: Telemetry | None = None
+    ) -> Run:
+        """Compiles, starts and returns at once. For `until` see :meth:`run`.
+
+        `adopt`: a fresh state may take over a root that is not empty. Raises PipelineInvalid or EnvironmentRefused.
+        """
+        end = parse_until(until)
+        plan = self.compile()
+        from afterbay.runtime.run import start
+
+        return start(plan, until=end, adopt=adopt, telemetry=telemetry)
+
+    def run(
+        self, *, until: Until | str | float | None = None, adopt: bool = False, telemetry: Telemetry | None = None
+    ) -> RunReport:
+        """Runs to the end that `until` names, and tells what was done. An interrupt cancels the run.
+
+        `until`: `"end"`, `"caught-up"`, `"forever"`, a duration (`"30s"`, or seconds); None: `"end"` if every source
+        ends by itself, else `"forever"`. Raises AfterbayError, or an ExceptionGroup of them if several things failed.
+        """
+        run = self.start(until=until, adopt=adopt, telemetry=telemetry)
+        try:
+            report = run.wait()
+        except BaseException:
+            run.cancel()
+            run.wait()
+            raise
+        assert report is not None, "a wait without a timeout ends with a report or raises"
+        return report
+
+
+def parse_until(until: Until | str | float | None) -> Until | float | None:
+    """What `until` means: a named end, or seconds. Raises PipelineInvalid if it means nothing."""
+    if until is None or isinstance(until, Until):
+        return until
+    if isinstance(until, str) and until in set(Until):
+        return Until(until)
+    try:
+        return parse_duration(until)
+    except ValueError as error:
+        raise PipelineInvalid(
+            "until.invalid",
+            f"a run cannot go on until '{visible(str(until))}'",
+            hint="say end, caught-up, forever, or a duration such as 30s",
+        ) from error

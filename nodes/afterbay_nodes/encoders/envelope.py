@@ -1,0 +1,36 @@
+"""An encoded batch: the body's buffers with all that is known of them without reading them."""
+
+from __future__ import annotations
+
+import zlib
+
+import pyarrow as pa
+
+from afterbay.messages import BatchHead, ChangeBatch, EncodedBatch, FileFormat, Op
+
+
+def encoded(batch: ChangeBatch, format: FileFormat, body: tuple[pa.Buffer, ...]) -> EncodedBatch:
+    """`batch` as `body`. The CRC-32 runs over the buffers as they lie; no byte is copied."""
+    crc = 0
+    for buffer in body:
+        crc = zlib.crc32(buffer, crc)
+    n = batch.num_rows
+    # memchr over one byte a row: a fifth of the time that a grouping kernel takes.
+    ops = batch.ops.buffers()[1].slice(batch.ops.offset, n).to_pybytes()
+    inserts, updates = ops.count(Op.INSERT), ops.count(Op.UPDATE)
+    head = BatchHead(
+        partition=batch.partition,
+        dispatcher=batch.dispatcher,
+        schema=batch.schema,
+        format=format,
+        rows=n,
+        inserts=inserts,
+        updates=updates,
+        deletes=n - inserts - updates,
+        first=batch.first,
+        last=batch.last,
+        open=batch.open,
+        size=sum(buffer.size for buffer in body),
+        crc=crc,
+    )
+    return EncodedBatch(head, body)

@@ -1,0 +1,179 @@
+"""What an encoder checks of a batch before it writes a byte: refused, not mangled (I10).
+
+A batch whose columns are not its schema's, text that is not UTF-8, or an enum index that its column does not have
+would become a file that no reader can trust. The checks are kernels over whole columns; only a batch that fails
+is searched for the row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from afterbay.errors import Place, RunFailed
+from afterbay.messages import ChangeBatch, Op
+from afterbay.printable import visible
+from afterbay.schema import Column, TableSchema
+
+# Up to here no kernel can outgrow 32-bit offsets: the worst text is Latin-1 bytes (x2) that are JSON escapes (x6).
+NARROW_BYTES = 128 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """The checks of one table at one schema version: its columns that can hold a value out of range, by index."""
+
+    schema: TableSchema
+    indexed: tuple[tuple[int, Column, int], ...]  # enum and set columns with the largest value allowed
+
+    @classmethod
+    def of(cls, schema: TableSchema, node: str) -> Intake:
+        """The checks that `schema` asks for. Raises RunFailed if one of its names is not Unicode text."""
+        _check_names(schema, node)
+        limits = {"enum": lambda n: n, "set": lambda n: (1 << min(n, 64)) - 1}
+        return cls(
+            schema,
+            tuple(
+                (index, column, limits[column.type](len(column.elements)))
+                for index, column in enumerate(schema.stored_columns)
+                if column.type in limits
+            ),
+        )
+
+    def check(self, batch: ChangeBatch, node: str) -> None:
+        """Raises RunFailed naming table, column and position if `batch` is not what its schema says."""
+        n = batch.num_rows
+        for name, values in (("ops", batch.ops), ("commit_ts", batch.commit_ts), ("commit_ms", batch.commit_ms)):
+            if values is not None and (len(values) != n or values.null_count):
+                raise _refused(batch, node, "encode.shape", f"{name} has {len(values)} values for {n} rows, or nulls")
+        highest = pc.max(batch.ops).as_py()
+        if highest > Op.DELETE:
+            raise _refused(batch, node, "encode.op", f"operation {highest} is none of insert, update, delete")
+        self._check_image(batch, batch.rows, node)
+        if batch.before is not None:
+            if batch.before.num_rows != n:
+                raise _refused(batch, node, "encode.shape", f"{batch.before.num_rows} before-images for {n} rows")
+            self._check_image(batch, batch.before, node)
+
+    def _check_image(self, batch: ChangeBatch, image: pa.RecordBatch, node: str) -> None:
+        expected = self.schema.arrow_schema
+        if not image.schema.equals(expected):
+            _check_columns(batch, image.schema, expected, node)
+        try:
+            image.validate(full=True)
+        except pa.ArrowInvalid as error:
+            raise _invalid(batch, image, node) from error
+        for index, column, largest in self.indexed:
+            highest = pc.max(image.column(index)).as_py()
+            if highest is not None and highest > largest:
+                row = pc.index(pc.greater(image.column(index), pa.scalar(largest, column.arrow_type)), True).as_py()
+                raise _refused(
+                    batch,
+                    node,
+                    f"encode.{column.type}",
+                    f"column '{visible(column.name)}' holds {column.type} value {highest}; "
+                    f"its {len(column.elements)} elements allow 0 to {largest}",
+                    row=row,
+                    hint="the rows are of another schema version than the batch says: check the source's DDL order",
+                )
+
+
+def is_wide(batch: ChangeBatch) -> bool:
+    """True if the text of `batch` could outgrow 32-bit offsets while it is encoded: then its images are `widened`."""
+    return batch.nbytes > NARROW_BYTES
+
+
+def widened(image: pa.RecordBatch) -> pa.RecordBatch:
+    """`image` with 64-bit offsets."""
+    wide = {pa.utf8(): pa.large_utf8(), pa.binary(): pa.large_binary()}
+    columns = [column.cast(wide.get(column.type, column.type)) for column in image.columns]
+    return pa.RecordBatch.from_arrays(columns, names=image.schema.names)
+
+
+def before_images(batch: ChangeBatch, node: str) -> pa.RecordBatch:
+    """The before-images of a batch that has updates. Raises RunFailed if the source gave none."""
+    if batch.before is None:
+        raise _refused(
+            batch,
+            node,
+            "encode.no_before",
+            "the encoder is to write old values, but the source gave none for the updates of this batch",
+            hint="let the source send before-images, or turn the old values off",
+        )
+    return batch.before
+
+
+def _check_names(schema: TableSchema, node: str) -> None:
+    names = [*schema.name, *(text for column in schema.columns for text in (column.name, *column.elements))]
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise RunFailed(
+                "encode.name",
+                f"the name '{visible(name)}' is not valid Unicode text: {error.reason}",
+                place=Place(node=node, table=visible(str(schema.name)), position=str(schema.version)),
+                hint="rename it in the source, or leave it out by a filter or select_columns",
+            ) from error
+
+
+def _check_columns(batch: ChangeBatch, found: pa.Schema, expected: pa.Schema, node: str) -> None:
+    if len(found) != len(expected):
+        raise _refused(
+            batch, node, "encode.columns", f"rows have {len(found)} columns, the schema stores {len(expected)}"
+        )
+    for index, (have, want) in enumerate(zip(found, expected, strict=True)):
+        # Nullability and metadata of a field do not change a byte, so they may differ.
+        if have.name != want.name or have.type != want.type:
+            raise _refused(
+                batch,
+                node,
+                "encode.columns",
+                f"column {index + 1} of the rows is '{visible(have.name)}' {have.type}, "
+                f"the schema says '{visible(want.name)}' {want.type}",
+            )
+
+
+def _invalid(batch: ChangeBatch, image: pa.RecordBatch, node: str) -> RunFailed:
+    """Where an image that does not validate is wrong: the column, then its row by halving."""
+    for field, column in zip(image.schema, image.columns, strict=True):
+        if _is_valid(column):
+            continue
+        low, high = 0, len(column)
+        while high - low > 1:
+            middle = (low + high) // 2
+            if _is_valid(column.slice(low, middle - low)):
+                low = middle
+            else:
+                high = middle
+        return _refused(
+            batch,
+            node,
+            "encode.text",
+            f"column '{visible(field.name)}' holds a value that is not valid UTF-8 text",
+            row=low,
+            hint="a column of bytes is to be declared binary or blob",
+        )
+    return _refused(batch, node, "encode.shape", "the rows are not a valid Arrow record batch")
+
+
+def _is_valid(column: pa.Array) -> bool:
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _refused(
+    batch: ChangeBatch, node: str, code: str, message: str, *, row: int = 0, hint: str | None = None
+) -> RunFailed:
+    ordinal = batch.ordinals[row].as_py()
+    place = Place(
+        node=node,
+        table=visible(str(batch.schema.name)),
+        position=f"{batch.commit_ts[row]}/{ordinal}",
+    )
+    return RunFailed(code, message, place=place, hint=hint)

@@ -1,0 +1,123 @@
+"""The lines of a canal-json change log, as TiCDC sends them to Kafka, decoded into typed messages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+import msgspec
+
+from afterbay.schema import Column, TableName
+from afterbay_nodes.sources.ddl.columns import parse_type
+from afterbay_nodes.sources.ddl.tokenizer import Cursor, SqlError
+
+Image = dict[str, str | None]
+CommitTs = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+WATERMARK = "TIDB_WATERMARK"
+
+
+class Extension(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """The `_tidb` object."""
+
+    commit_ts: CommitTs | None = None
+    watermark_ts: CommitTs | None = None
+
+
+class Message(
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    rename={"is_ddl": "isDdl", "pk_names": "pkNames", "mysql_type": "mysqlType", "tidb": "_tidb"},
+):
+    """One line. `data` and `old` hold one object a row; `mysql_type` and `pk_names` stay raw: they rarely change."""
+
+    type: str
+    database: str = ""
+    table: str = ""
+    is_ddl: bool = False
+    es: int | None = None
+    sql: str = ""
+    pk_names: msgspec.Raw = msgspec.Raw(b"null")
+    mysql_type: msgspec.Raw = msgspec.Raw(b"null")
+    old: list[Image] | None = None
+    data: list[Image] | None = None
+    tidb: Extension | None = None
+
+    @property
+    def name(self) -> TableName:
+        """The table's two names."""
+        return TableName(self.database, self.table)
+
+
+class BadLine(ValueError):
+    """A line that is refused. `code` is the error's code, `table` the table it speaks of, if that is known."""
+
+    def __init__(self, code: str, reason: str, table: TableName | None = None, hint: str | None = None) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+        self.table = table
+        self.hint = hint
+
+
+_decode = msgspec.json.Decoder(Message).decode
+_decode_types = msgspec.json.Decoder(dict[str, str] | None).decode
+_decode_names = msgspec.json.Decoder(list[str] | None).decode
+
+
+def decode(line: bytes) -> Message:
+    """The message of a line. Raises BadLine."""
+    try:
+        return _decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadLine(
+            "change_log.line",
+            f"this is not a canal-json message: {error}",
+            hint="a line is one JSON object; `on_bad_line: reject` puts bad lines aside",
+        ) from error
+
+
+def commit_ts_of(message: Message) -> int:
+    """The commit-ts of a row or DDL message. Raises BadLine if it has none."""
+    if message.tidb is None or message.tidb.commit_ts is None:
+        raise BadLine(
+            "change_log.line",
+            f"a message of type {message.type!r} has no `_tidb.commitTs`",
+            message.name,
+            hint="let TiCDC send it with `enable-tidb-extension=true`",
+        )
+    return message.tidb.commit_ts
+
+
+def row_columns(message: Message) -> tuple[tuple[Column, ...], tuple[str, ...] | None]:
+    """(columns in the order of the row's `data`, names of the handle key or None) as a row message tells them.
+
+    Lengths, scales and elements are known only where `mysqlType` spells them out. Raises BadLine.
+    """
+    try:
+        types = _decode_types(message.mysql_type)
+        names = _decode_names(message.pk_names)
+    except msgspec.DecodeError as error:
+        raise BadLine("change_log.line", f"bad `mysqlType` or `pkNames`: {error}", message.name) from error
+    if not message.data or not types:
+        raise BadLine("change_log.line", "a row message needs `data` and `mysqlType`", message.name)
+    if types.keys() != message.data[0].keys():
+        odd = min(types.keys() ^ message.data[0].keys())
+        raise BadLine("change_log.column", f"column {odd!r} is in only one of `data` and `mysqlType`", message.name)
+    key = frozenset(names or ())
+    return tuple(_column(message, name, types[name], name in key) for name in message.data[0]), (
+        None if names is None else tuple(names)
+    )
+
+
+def _column(message: Message, name: str, text: str, key: bool) -> Column:
+    try:
+        cursor = Cursor(text)
+        column = parse_type(cursor)
+        if not cursor.ended:
+            raise cursor.error("wanted the end of the type")
+    except SqlError as error:
+        raise BadLine(
+            "change_log.column", f"column {name!r} has the type {text!r}, which is not known: {error}", message.name
+        ) from error
+    return replace(column, name=name, primary_key=key, nullable=not key)

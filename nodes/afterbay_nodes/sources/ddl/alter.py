@@ -1,0 +1,317 @@
+"""The clauses of ALTER TABLE, and what they make of a table's columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from afterbay.messages import DdlKind
+from afterbay.schema import Column, TableName
+from afterbay_nodes.sources.ddl.columns import ColumnDefinition, as_binary, parse_definition
+from afterbay_nodes.sources.ddl.statement import (
+    Action,
+    AddColumns,
+    AddKey,
+    ChangeColumn,
+    DropColumn,
+    DropPrimaryKey,
+    MakeBinary,
+    RenameColumn,
+    SetDefault,
+)
+from afterbay_nodes.sources.ddl.tokenizer import Cursor, SqlError, TokenKind
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """One clause of ALTER TABLE. `action` None: no effect on the columns."""
+
+    kind: DdlKind
+    action: Action | None = None
+    renamed_to: tuple[str | None, str] | None = None
+    exchanged_with: tuple[str | None, str] | None = None
+
+
+def parse_qualified(cursor: Cursor) -> tuple[str | None, str]:
+    """``[schema.]table``."""
+    first = cursor.name()
+    return (first, cursor.name()) if cursor.takes(".") else (None, first)
+
+
+def parse_clause(cursor: Cursor) -> Clause:
+    """One clause, up to its comma. Raises SqlError for one that is not understood."""
+    if cursor.takes("ADD"):
+        return _add(cursor)
+    if cursor.takes("DROP"):
+        return _drop(cursor)
+    if cursor.takes("MODIFY"):
+        cursor.takes("COLUMN")
+        _takes_if_exists(cursor)
+        definition = parse_definition(cursor)
+        return Clause(DdlKind.MODIFY_COLUMN, ChangeColumn(definition.column.name, definition))
+    if cursor.takes("CHANGE"):
+        cursor.takes("COLUMN")
+        _takes_if_exists(cursor)
+        name = cursor.name()
+        return Clause(DdlKind.MODIFY_COLUMN, ChangeColumn(name, parse_definition(cursor)))
+    if cursor.takes("RENAME"):
+        return _rename(cursor)
+    if cursor.takes("ALTER"):
+        return _alter(cursor)
+    if cursor.takes("EXCHANGE", "PARTITION"):
+        cursor.name()
+        cursor.expect("WITH", "TABLE")
+        other = parse_qualified(cursor)
+        _skip_clause(cursor)
+        return Clause(DdlKind.EXCHANGE_PARTITION, exchanged_with=other)
+    if cursor.takes("TRUNCATE", "PARTITION"):
+        _skip_list(cursor)
+        return Clause(DdlKind.TRUNCATE_TABLE_PARTITION)
+    return _option(cursor)
+
+
+def _add(cursor: Cursor) -> Clause:
+    if key := parse_key(cursor):
+        return key
+    if cursor.takes("PARTITION"):
+        _skip_list(cursor)
+        return Clause(DdlKind.ADD_TABLE_PARTITION)
+    cursor.takes("COLUMN")
+    if cursor.takes("IF"):
+        cursor.expect("NOT", "EXISTS")
+    if not cursor.takes("("):
+        return Clause(DdlKind.ADD_COLUMN, AddColumns((parse_definition(cursor),)))
+    definitions = [parse_definition(cursor)]
+    while cursor.takes(","):
+        definitions.append(parse_definition(cursor))
+    cursor.expect(")")
+    return Clause(DdlKind.ADD_COLUMN, AddColumns(tuple(definitions)))
+
+
+def parse_key(cursor: Cursor) -> Clause | None:
+    """A key, index, constraint or check, as in ADD … and in the list of CREATE TABLE; None if it is none."""
+    if cursor.sees("CONSTRAINT"):
+        cursor.next()
+        if cursor.token.upper not in ("PRIMARY", "UNIQUE", "FOREIGN", "CHECK"):
+            cursor.name()
+    if cursor.takes("PRIMARY", "KEY"):
+        return Clause(DdlKind.ADD_PRIMARY_KEY, AddKey(parse_key_columns(cursor), primary=True))
+    if cursor.takes("UNIQUE"):
+        cursor.takes_any("KEY", "INDEX")
+        columns = parse_key_columns(cursor)
+        return Clause(DdlKind.ADD_INDEX, AddKey(columns, primary=False) if columns else None)
+    if cursor.takes("FOREIGN", "KEY"):
+        _skip_clause(cursor)
+        return Clause(DdlKind.ADD_FOREIGN_KEY)
+    if cursor.takes("CHECK"):
+        _skip_clause(cursor)
+        return Clause(DdlKind.NONE)
+    if cursor.takes("VECTOR", "INDEX") or cursor.takes_any("INDEX", "KEY", "FULLTEXT", "SPATIAL"):
+        _skip_clause(cursor)
+        return Clause(DdlKind.ADD_INDEX)
+    return None
+
+
+def parse_key_columns(cursor: Cursor) -> tuple[str, ...]:
+    """The columns of ``[name] [USING …] (a, b(10) DESC, …) options``; () for a key over expressions."""
+    while not cursor.sees("("):
+        if cursor.ended:
+            raise cursor.error("wanted the key's columns")
+        cursor.next()
+    cursor.expect("(")
+    columns: list[str] = []
+    expression = False
+    while not cursor.takes(")"):
+        if cursor.sees("("):
+            cursor.skip_parentheses()
+            expression = True
+        else:
+            columns.append(cursor.name())
+            if cursor.sees("("):
+                cursor.skip_parentheses()
+        cursor.takes_any("ASC", "DESC")
+        if not cursor.takes(",") and not cursor.sees(")"):
+            raise cursor.error("wanted a comma or a closing parenthesis")
+    _skip_clause(cursor)
+    return () if expression else tuple(columns)
+
+
+def _drop(cursor: Cursor) -> Clause:
+    if cursor.takes("PRIMARY", "KEY"):
+        return Clause(DdlKind.DROP_PRIMARY_KEY, DropPrimaryKey())
+    if cursor.takes("FOREIGN", "KEY"):
+        _skip_clause(cursor)
+        return Clause(DdlKind.DROP_FOREIGN_KEY)
+    if cursor.takes("PARTITION"):
+        _skip_list(cursor)
+        return Clause(DdlKind.DROP_TABLE_PARTITION)
+    if cursor.takes_any("INDEX", "KEY", "CONSTRAINT", "CHECK"):
+        _skip_clause(cursor)
+        return Clause(DdlKind.DROP_INDEX)
+    cursor.takes("COLUMN")
+    optional = _takes_if_exists(cursor)
+    name = cursor.name()
+    cursor.takes_any("RESTRICT", "CASCADE")
+    return Clause(DdlKind.DROP_COLUMN, DropColumn(name, optional))
+
+
+def _rename(cursor: Cursor) -> Clause:
+    if cursor.takes("COLUMN"):
+        name = cursor.name()
+        cursor.expect("TO")
+        return Clause(DdlKind.MODIFY_COLUMN, RenameColumn(name, cursor.name()))
+    if cursor.takes_any("INDEX", "KEY"):
+        _skip_clause(cursor)
+        return Clause(DdlKind.RENAME_INDEX)
+    if not cursor.takes_any("TO", "AS"):
+        cursor.takes("=")
+    return Clause(DdlKind.RENAME_TABLE, renamed_to=parse_qualified(cursor))
+
+
+def _alter(cursor: Cursor) -> Clause:
+    if cursor.takes_any("INDEX", "CHECK", "CONSTRAINT"):
+        _skip_clause(cursor)
+        return Clause(DdlKind.ALTER_INDEX_VISIBILITY)
+    cursor.takes("COLUMN")
+    name = cursor.name()
+    if cursor.takes("DROP", "DEFAULT"):
+        return Clause(DdlKind.SET_DEFAULT_VALUE, SetDefault(name, None))
+    cursor.expect("SET", "DEFAULT")
+    token = cursor.token
+    _skip_clause(cursor)
+    literal = token.kind in (TokenKind.STRING, TokenKind.NUMBER)
+    text = token.text if literal else cursor.sql[token.start : cursor.token.start].strip()
+    return Clause(DdlKind.SET_DEFAULT_VALUE, SetDefault(name, None if token.upper == "NULL" else text))
+
+
+_OPTIONS: dict[str, DdlKind] = {
+    "COMMENT": DdlKind.MODIFY_TABLE_COMMENT,
+    "AUTO_INCREMENT": DdlKind.REBASE_AUTO_ID,
+    "AUTO_RANDOM_BASE": DdlKind.REBASE_AUTO_ID,
+    "AUTO_ID_CACHE": DdlKind.NONE,
+    "SHARD_ROW_ID_BITS": DdlKind.SHARD_ROW_ID,
+    "DEFAULT": DdlKind.MODIFY_TABLE_CHARSET,
+    "CHARACTER": DdlKind.MODIFY_TABLE_CHARSET,
+    "CHARSET": DdlKind.MODIFY_TABLE_CHARSET,
+    "COLLATE": DdlKind.MODIFY_TABLE_CHARSET,
+    **dict.fromkeys(
+        (
+            *("ENGINE", "ROW_FORMAT", "ALGORITHM", "LOCK", "FORCE", "ORDER", "STATS_PERSISTENT", "KEY_BLOCK_SIZE"),
+            *("ANALYZE", "CHECK", "OPTIMIZE", "REBUILD", "REPAIR", "COALESCE", "REORGANIZE", "REMOVE", "PARTITION"),
+            *("ENABLE", "DISABLE", "WITH", "WITHOUT", "TTL", "TTL_ENABLE", "TTL_JOB_INTERVAL", "CACHE", "NOCACHE"),
+            *("SET", "COMPACT", "PLACEMENT", "COMPRESSION", "STATS_AUTO_RECALC", "STATS_SAMPLE_PAGES", "PRE_SPLIT"),
+        ),
+        DdlKind.NONE,
+    ),
+}
+
+
+def _option(cursor: Cursor) -> Clause:
+    word = cursor.token.upper
+    if cursor.takes("CONVERT", "TO"):
+        cursor.takes_any("CHARACTER", "CHARSET")
+        cursor.takes("SET")
+        binary = cursor.token.text.lower() == "binary"
+        _skip_clause(cursor)
+        return Clause(DdlKind.MODIFY_TABLE_CHARSET, MakeBinary() if binary else None)
+    if word not in _OPTIONS:
+        raise cursor.error("this clause of ALTER TABLE is not known")
+    cursor.next()
+    if word in ("PARTITION", "REORGANIZE", "COALESCE", "ANALYZE", "CHECK", "OPTIMIZE", "REBUILD", "REPAIR", "ORDER"):
+        _skip_list(cursor)
+    else:
+        _skip_clause(cursor)
+    return Clause(_OPTIONS[word])
+
+
+def _takes_if_exists(cursor: Cursor) -> bool:
+    return cursor.takes("IF", "EXISTS")
+
+
+def _skip_clause(cursor: Cursor) -> None:
+    """Up to the next comma, the end, or the closing parenthesis of the list this clause is in."""
+    while not (cursor.ended or cursor.sees(",") or cursor.sees(")")):
+        if cursor.sees("("):
+            cursor.skip_parentheses()
+        else:
+            cursor.next()
+
+
+def _skip_list(cursor: Cursor) -> None:
+    """To the end: clauses whose own commas cannot be told from those between clauses come last or alone."""
+    while not cursor.ended:
+        cursor.next()
+
+
+def apply(actions: Sequence[Action], columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    """The columns after `actions`. Raises SqlError if one names a column that is not there, or there already."""
+    table = list(columns)
+    for action in actions:
+        match action:
+            case AddColumns(definitions):
+                for definition in definitions:
+                    if any(_same(column.name, definition.column.name) for column in table):
+                        raise SqlError(f"column {definition.column.name!r} is there already", 0)
+                    _insert(table, definition, len(table))
+            case DropColumn(name, if_exists):
+                if not if_exists or any(_same(column.name, name) for column in table):
+                    del table[_index(table, name)]
+            case ChangeColumn(name, definition):
+                index = _index(table, name)
+                old = table.pop(index)
+                # Keys belong to the table, not to the column's definition: they stay.
+                column = definition.column
+                kept = replace(
+                    column,
+                    primary_key=column.primary_key or old.primary_key,
+                    unique_key=column.unique_key or old.unique_key,
+                    nullable=column.nullable and not old.primary_key,
+                    id=old.id,
+                )
+                _insert(table, ColumnDefinition(kept, definition.after), index)
+            case RenameColumn(name, to):
+                index = _index(table, name)
+                table[index] = replace(table[index], name=to)
+            case SetDefault(name, default):
+                index = _index(table, name)
+                table[index] = replace(table[index], default=default)
+            case AddKey(names, primary):
+                for name in names:
+                    index = _index(table, name)
+                    table[index] = (
+                        replace(table[index], primary_key=True, nullable=False)
+                        if primary
+                        else replace(table[index], unique_key=True)
+                    )
+            case DropPrimaryKey():
+                table = [replace(column, primary_key=False) for column in table]
+            case MakeBinary():
+                table = [as_binary(column) for column in table]
+    return tuple(table)
+
+
+def _insert(table: list[Column], definition: ColumnDefinition, default: int) -> None:
+    match definition.after:
+        case None:
+            table.insert(default, definition.column)
+        case "":
+            table.insert(0, definition.column)
+        case after:
+            table.insert(_index(table, after) + 1, definition.column)
+
+
+def _index(table: Sequence[Column], name: str) -> int:
+    for index, column in enumerate(table):
+        if _same(column.name, name):
+            return index
+    raise SqlError(f"there is no column {name!r}", 0)
+
+
+def _same(one: str, other: str) -> bool:
+    """Column names are compared without case, as MySQL does."""
+    return one.lower() == other.lower()
+
+
+def qualified(name: tuple[str | None, str], database: str) -> TableName:
+    """A name as written, in its own or the default database."""
+    return TableName(name[0] or database, name[1])

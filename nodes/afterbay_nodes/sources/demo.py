@@ -1,0 +1,178 @@
+"""The `demo` source: a bank whose books always balance. What it sends depends on its options alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from afterbay.clock import Clock
+from afterbay.errors import RunFailed
+from afterbay.messages import ChangeBatch
+from afterbay.node import Outlet, ResumePoint, Source, SourceContext, SourceOperator
+from afterbay.schema import Json
+from afterbay_nodes.sources.bank import Bank, commit_ts
+from afterbay_nodes.sources.bank_ddl import BankDdl
+from afterbay_nodes.sources.bank_rows import BankRows
+
+CHUNK_ROWS = 65_536  # all tables together; with eight tables that is close to 1 MiB a batch
+_MOST_ACCOUNTS = 5_000
+_OPENING = -1  # the cursor's `stride` between the creation of the tables and the opening of the accounts
+
+
+class Demo(Source[ChangeBatch]):
+    """A bank: accounts in several tables, transfers inside transactions across tables, DDL now and then.
+
+    After the first transaction, which opens every account, the sum of all balances is the same at every
+    transaction end: the number of accounts times 1 000 000 cents. That is what a reader can check.
+
+    The output is a function of the options: the same seed gives the same changes at the same commit-ts. It resumes
+    at any promised position without a replay.
+    """
+
+    type_name: ClassVar[str] = "demo"
+    summary: ClassVar[str] = "a bank whose books always balance: generated changes, with DDL"
+
+    rows: Annotated[int, Field(ge=1, description="changes to send, rounded up to whole transactions")] = 200_000
+    tables: Annotated[int, Field(ge=1, le=100_000, description="tables of accounts")] = 8
+    seed: Annotated[int, Field(ge=0, lt=1 << 63, description="another seed moves other amounts")] = 0
+    accounts: Annotated[
+        int | None,
+        Field(ge=1, le=10_000_000, description="accounts a table, rounded up; default: a tenth of the rows, ≤ 5000"),
+    ] = None
+    transaction_rows: Annotated[
+        int, Field(ge=2, le=100_000, multiple_of=2, description="rows a transaction has, over all tables; even")
+    ] = 20
+    ddl_every: Annotated[int, Field(ge=0, description="rows between two DDLs; 0: only the first CREATEs")] = 25_000
+    rate: Annotated[float | None, Field(gt=0, description="rows a second; default: as fast as possible")] = None
+    database: Annotated[str, Field(min_length=1, description="the database's name")] = "bank"
+
+    @property
+    def bank(self) -> Bank:
+        """The bank that these options describe."""
+        accounts = self.accounts
+        if accounts is None:
+            accounts = min(_MOST_ACCOUNTS, max(1, self.rows // (10 * self.tables)))
+        return Bank(self.seed, self.tables, accounts, self.transaction_rows, self.ddl_every)
+
+    @property
+    def ends(self) -> bool:
+        return True
+
+    def identity(self) -> Mapping[str, Json]:
+        """All that shapes the stream. `rows` is left out: a longer run of the same bank goes on where it was."""
+        return {
+            "seed": self.seed,
+            "tables": self.tables,
+            "accounts": self.bank.accounts,
+            "transaction_rows": self.transaction_rows,
+            "ddl_every": self.ddl_every,
+            "database": self.database,
+        }
+
+    def facts(self) -> Mapping[str, str]:
+        return {"rows": f"{self.rows:,}", "tables": str(self.tables)}
+
+    def open(self, context: SourceContext) -> SourceOperator:
+        return DemoOperator(self, context.partition, context.resume, context.clock)
+
+
+class DemoOperator(SourceOperator):
+    """The bank at work. The cursor is ``{"stride": next stride, "ddls": DDLs done}``."""
+
+    def __init__(self, demo: Demo, partition: str, resume: ResumePoint | None, clock: Clock) -> None:
+        self._bank = demo.bank
+        self._rows = BankRows(self._bank, partition)
+        self._ddl = BankDdl(self._bank, partition, demo.database)
+        self._pace = None if demo.rate is None else Pace(demo.rate, clock)
+        self._stop = self._bank.strides_for(demo.rows)
+        self._resume = resume
+
+    def run(self, out: Outlet) -> None:
+        stride, ddls = self._start(out)
+        bank = self._bank
+        schemas = [self._ddl.accounts(table, ddls) for table in range(bank.tables)]
+        while not out.stopping and stride < self._stop:
+            if bank.strides_per_ddl and ddls < stride // bank.strides_per_ddl:
+                ddls += 1
+                change = self._ddl.change(ddls)
+                out.schema_change(change)
+                out.promise(change.commit_ts, {"stride": stride, "ddls": ddls})
+                # Unchanged schemas stay the same objects: routes are cached by them.
+                altered = {item.before: item.after for item in change.tables if item.before and item.after}
+                schemas = [altered.get(schema, schema) for schema in schemas]
+                continue
+            strides = self._chunk(stride)
+            for batch in self._rows.transfers(stride, strides, schemas):
+                out.batch(batch)
+            out.batch(self._rows.audits(stride, strides, self._ddl.audit(ddls)))
+            rows = bank.rows_before(stride + strides) - bank.rows_before(stride)
+            stride += strides
+            out.promise(bank.stride_end_ts(stride), {"stride": stride, "ddls": ddls})
+            if self._pace is not None:
+                self._pace.sent(rows, out)
+
+    def _start(self, out: Outlet) -> tuple[int, int]:
+        """(next stride, DDLs done): from the cursor, or after creating the tables and opening the accounts."""
+        if self._resume is None:
+            creations = self._ddl.creations()
+            for change in creations:
+                out.schema_change(change)
+            out.promise(creations[-1].commit_ts, {"stride": _OPENING, "ddls": 0})
+            stride, ddls = _OPENING, 0
+        else:
+            stride, ddls = _cursor(self._resume.cursor)
+        if stride == _OPENING:
+            self._open_accounts(out)
+            stride = 0
+        return stride, ddls
+
+    def _open_accounts(self, out: Outlet) -> None:
+        accounts = self._bank.accounts
+        piece = max(1, CHUNK_ROWS // 8)
+        for table in range(self._bank.tables):
+            schema = self._ddl.accounts(table, 0)
+            for start in range(0, accounts, piece):
+                out.batch(self._rows.opening(schema, start, min(accounts, start + piece)))
+        out.promise(commit_ts(0), {"stride": 0, "ddls": 0})
+
+    def _chunk(self, stride: int) -> int:
+        """How many strides to send together: within one round, up to the next DDL, about `CHUNK_ROWS` rows."""
+        bank = self._bank
+        rows = CHUNK_ROWS if self._pace is None else min(CHUNK_ROWS, self._pace.rows_at_once)
+        ends = [
+            max(1, rows // (bank.lines_per_stride * bank.tables)),
+            bank.strides_per_round - stride % bank.strides_per_round,
+            self._stop - stride,
+        ]
+        if bank.strides_per_ddl:
+            ends.append(bank.strides_per_ddl - stride % bank.strides_per_ddl)
+        return min(ends)
+
+
+class Pace:
+    """Holds a source to `rate` rows a second, ten times a second."""
+
+    def __init__(self, rate: float, clock: Clock) -> None:
+        self._rate = rate
+        self._clock = clock
+        self._started = clock.monotonic()
+        self._rows = 0
+        self.rows_at_once = max(1, int(rate / 10))
+
+    def sent(self, rows: int, out: Outlet) -> None:
+        """Counts rows, and waits until they are due."""
+        self._rows += rows
+        ahead = self._rows / self._rate - (self._clock.monotonic() - self._started)
+        if ahead > 0:
+            out.wait(ahead)
+
+
+def _cursor(cursor: Mapping[str, Json]) -> tuple[int, int]:
+    stride, ddls = cursor.get("stride"), cursor.get("ddls")
+    if not isinstance(stride, int) or not isinstance(ddls, int) or stride < _OPENING or ddls < 0:
+        raise RunFailed(
+            "demo.cursor", f"the state holds no position of a demo source: {dict(cursor)!r}", hint="use a fresh state"
+        )
+    return stride, ddls

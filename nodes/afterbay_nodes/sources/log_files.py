@@ -1,0 +1,127 @@
+"""The files of a change log: which there are, in what order, and their bytes, decompressed as a stream."""
+
+from __future__ import annotations
+
+import glob
+import gzip
+import io
+import os
+import select
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+from afterbay.errors import EnvironmentRefused, Place, RunFailed
+
+STDIN = "-"
+BLOCK = 1 << 20
+_GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_POLL_SECONDS = 0.2
+
+
+class Stopped(Exception):
+    """The run is stopping while the log had nothing to read."""
+
+
+class Stream(Protocol):
+    """What is needed of an open file: `read1` gives what is there, b"" at the end. Stdin cannot seek."""
+
+    def read1(self, size: int = ..., /) -> bytes: ...
+    def seek(self, offset: int, /) -> int: ...
+    def close(self) -> None: ...
+
+
+def list_files(path: str) -> list[str]:
+    """The files that `path` names (a file, a glob or ``-``), in name order. Raises EnvironmentRefused if none."""
+    if path == STDIN:
+        return [STDIN]
+    if Path(path).is_file():
+        return [path]
+    found = sorted(name for name in glob.glob(path, recursive=True) if Path(name).is_file())  # noqa: PTH207 - as typed
+    if not found:
+        raise EnvironmentRefused(
+            "change_log.missing",
+            f"no file matches {path!r}",
+            hint="`path` is a file, a glob such as 'logs/*.jsonl', or '-' for stdin",
+        )
+    return found
+
+
+def open_stream(name: str, idle: Callable[[], None], stopping: Callable[[], bool]) -> Stream:
+    """Opens a file (or stdin) and decompresses it by its first bytes. The caller closes it.
+
+    Where a read of stdin would block, `idle()` is called first, and `Stopped` raised once `stopping()` is true.
+    """
+    if name == STDIN:
+        # The file descriptor stays the process's: closing this stream does not close stdin.
+        raw: io.BufferedReader = io.BufferedReader(_Patient(sys.stdin.fileno(), idle, stopping), BLOCK)
+    else:
+        try:
+            raw = io.BufferedReader(io.FileIO(name), BLOCK)
+        except OSError as error:
+            raise EnvironmentRefused(
+                "change_log.missing", f"cannot be read: {error.strerror}", place=Place(file=name)
+            ) from error
+    head = raw.peek(4)[:4]
+    if head.startswith(_GZIP):
+        return gzip.GzipFile(fileobj=raw, mode="rb")
+    if head == _ZSTD:
+        return _zstd(raw)
+    return raw
+
+
+def broken(name: str, error: Exception) -> RunFailed:
+    """The error for compressed data that is damaged or cut off."""
+    return RunFailed(
+        "change_log.damaged",
+        f"the compressed data is damaged or cut off: {error}",
+        place=Place(file=name),
+        hint="fetch the file again; what was read of it up to the last watermark is safe",
+    )
+
+
+def damage() -> tuple[type[Exception], ...]:
+    """What reading damaged compressed data raises."""
+    return (EOFError, gzip.BadGzipFile, zlib.error, _zstd_module().ZstdError)
+
+
+def _zstd(raw: BinaryIO) -> Stream:
+    stream: Stream = _zstd_module().ZstdFile(raw, "rb")
+    return stream
+
+
+def _zstd_module() -> Any:
+    """The module's home depends on the version of Python."""
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+    return zstd
+
+
+class _Patient(io.RawIOBase):
+    """Reads a file descriptor that it does not own; says so before it waits."""
+
+    def __init__(self, descriptor: int, idle: Callable[[], None], stopping: Callable[[], bool]) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._idle = idle
+        self._stopping = stopping
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        waited = False
+        while not select.select([self._descriptor], [], [], _POLL_SECONDS if waited else 0)[0]:
+            if self._stopping():
+                raise Stopped
+            if not waited:
+                self._idle()
+                waited = True
+        data = os.read(self._descriptor, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)

@@ -1,0 +1,187 @@
+"""The rows of one table on their way from log lines to change batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import itemgetter
+
+import pyarrow as pa
+
+from afterbay.messages import ChangeBatch, Op
+from afterbay.schema import TableName, TableSchema
+from afterbay_nodes.sources.canal_json import BadLine, Image, Message
+from afterbay_nodes.sources.dispatcher import dispatcher_of
+from afterbay_nodes.sources.row_columns import images
+
+Values = tuple[str | None, ...]
+# (op, commit-ts, ordinal, values, before-image or None, commit time in ms or None, file, line number, line): a plain
+# tuple, because one is made for every row.
+PendingRow = tuple[Op, int, int, Values, Values | None, int | None, str, int, bytes]
+_KNOWN_TYPES = 16
+
+
+class TableFeed:
+    """One table: its schema in force, its pending rows, and what tells a repeat from a new row.
+
+    `last_ts` is the table's last commit-ts, of a row or a DDL. `checked` holds the raw `mysqlType` and `pkNames` of
+    rows that were found to agree with the schema. Owned by `Tables`.
+    """
+
+    def __init__(self, name: TableName) -> None:
+        self.name = name
+        self.dispatcher = dispatcher_of(name)
+        self.last_ts = -1
+        self.nbytes = 0
+        self.checked: set[tuple[bytes, bytes]] = set()
+        self._next_ordinal = 0
+        self._recount: int | None = None  # after a rewind: ordinals met again at `last_ts`
+        self._pending: list[PendingRow] = []
+        self._complete = 0  # pending rows before the last transaction
+        self._schema: TableSchema | None = None
+        self._names: tuple[str, ...] = ()
+        self._pick: Callable[[Image], Values] = _picker(())
+        self._key: Callable[[Values], object] | None = None
+
+    @property
+    def schema(self) -> TableSchema | None:
+        """The schema in force, None before it is known."""
+        return self._schema
+
+    @property
+    def pending(self) -> int:
+        """How many rows wait."""
+        return len(self._pending)
+
+    @property
+    def complete(self) -> int:
+        """How many of them belong to transactions that a later one has followed."""
+        return self._complete
+
+    def set_schema(self, schema: TableSchema | None, *, split_keys: bool) -> None:
+        """Puts a schema in force. Nothing may be pending under the old one."""
+        assert not self._pending, "rows of the old schema are pending (I3)"
+        self._schema = schema
+        self.checked.clear()
+        columns = schema.stored_columns if schema is not None else ()
+        self._names = tuple(column.name for column in columns)
+        self._pick = _picker(self._names)
+        keys = [
+            index
+            for index, column in enumerate(columns)
+            if column.primary_key or (column.unique_key and not column.nullable)
+        ]
+        self._key = itemgetter(*keys) if keys and split_keys else None
+
+    def agreed(self, types: tuple[bytes, bytes]) -> None:
+        """Remembers that rows of these types fit the schema. Bounded (I8)."""
+        if len(self.checked) >= _KNOWN_TYPES:
+            self.checked.clear()
+        self.checked.add(types)
+
+    def altered(self, commit_ts: int) -> None:
+        """A DDL at `commit_ts` took effect: rows below it are repeats, ordinals at it begin at 0."""
+        if commit_ts > self.last_ts:
+            self.last_ts = commit_ts
+            self._next_ordinal = 0
+        self._recount = None
+
+    def behind(self, commit_ts: int) -> bool:
+        """True for a repeat below the table's last commit-ts. The table was rewound: rows are counted anew."""
+        if commit_ts >= self.last_ts:
+            return False
+        self._recount = 0
+        return True
+
+    def add(self, message: Message, commit_ts: int, file: str, number: int, line: bytes) -> int:
+        """Takes a line's rows; returns how many were repeats. Raises BadLine and then has taken none."""
+        rows = self._rows(message)
+        if commit_ts > self.last_ts:
+            self.last_ts = commit_ts
+            self._next_ordinal = 0
+            self._recount = None
+            self._complete = len(self._pending)
+        elif self._recount is not None:
+            self._recount += len(rows)
+            if self._recount <= self._next_ordinal:
+                return len(message.data or ())
+            self._recount = None
+        ordinal = self._next_ordinal
+        for op, values, before in rows:
+            self._pending.append((op, commit_ts, ordinal, values, before, message.es, file, number, line))
+            ordinal += 1
+        self._next_ordinal = ordinal
+        self.nbytes += len(line) * len(rows)
+        return 0
+
+    def detach(self, count: int) -> list[PendingRow]:
+        """Takes the first `count` pending rows away."""
+        rows = self._pending[:count]
+        del self._pending[:count]
+        self._complete = max(0, self._complete - count)
+        self.nbytes = sum(len(row[8]) for row in self._pending)
+        return rows
+
+    def batch(self, partition: str, rows: Sequence[PendingRow], *, open: bool) -> ChangeBatch:
+        """A batch of detached rows. Raises BadValues; its `rows` count in `rows`."""
+        assert self._schema is not None
+        schema = self._schema
+        ops, stamps, ordinals, values, befores, millis, _, _, _ = zip(*rows, strict=True)
+        before: pa.RecordBatch | None = None
+        after = images(schema, values)
+        if any(befores):
+            blank = (None,) * len(self._names)
+            before = images(schema, [image or blank for image in befores])
+        return ChangeBatch.of(
+            partition=partition,
+            dispatcher=self.dispatcher,
+            schema=schema,
+            rows=after,
+            ops=pa.array(ops, pa.uint8()),
+            commit_ts=pa.array(stamps, pa.uint64()),
+            ordinals=pa.array(ordinals, pa.uint32()),
+            before=before,
+            commit_ms=None if None in millis else pa.array(millis, pa.int64()),
+            open=open,
+        )
+
+    def _rows(self, message: Message) -> list[tuple[Op, Values, Values | None]]:
+        data = message.data or []
+        match message.type:
+            case "INSERT":
+                return [(Op.INSERT, self._values(image), None) for image in data]
+            case "DELETE":
+                return [(Op.DELETE, self._values(image), None) for image in data]
+            case "UPDATE":
+                old = message.old or []
+                if len(old) != len(data):
+                    raise BadLine("change_log.line", "an UPDATE needs an `old` for each row of `data`", self.name)
+                return [row for image, was in zip(data, old, strict=True) for row in self._update(image, was)]
+        raise BadLine("change_log.line", f"the type {message.type!r} is not known", self.name)
+
+    def _update(self, image: Image, old: Image) -> list[tuple[Op, Values, Values | None]]:
+        values = self._values(image)
+        # Only-updated columns: what `old` leaves out did not change.
+        before = self._values(old if len(old) == len(image) else {**image, **old})
+        if self._key is not None and self._key(values) != self._key(before):
+            return [(Op.DELETE, before, None), (Op.INSERT, values, None)]
+        return [(Op.UPDATE, values, before)]
+
+    def _values(self, image: Image) -> Values:
+        if len(image) == len(self._names):
+            try:
+                return self._pick(image)
+            except KeyError:
+                pass  # one is missing and another is too much: named below
+        odd = next((name for name in image if name not in self._names), None)
+        if odd is not None:
+            raise BadLine("change_log.column", f"column {odd!r} is none of the table's", self.name)
+        odd = next(name for name in self._names if name not in image)
+        raise BadLine("change_log.column", f"column {odd!r} is missing", self.name)
+
+
+def _picker(names: tuple[str, ...]) -> Callable[[Image], Values]:
+    """The values of an image in the order of `names`, as a tuple, in C where that is possible."""
+    if len(names) == 1:
+        only = names[0]
+        return lambda image: (image[only],)
+    return itemgetter(*names) if names else lambda _: ()

@@ -1,0 +1,365 @@
+"""What every table of a change log looks like, and what its DDLs make of it.
+
+The schema of a table comes from the DDL that made it, and is checked against the table's next row. Where the DDL does
+not say, it is held back until that row (or the next watermark); where the two disagree about a type, the row is right.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from afterbay.messages import DdlKind, SchemaChange, TableChange
+from afterbay.node import Outlet
+from afterbay.schema import Column, TableName, TableSchema
+from afterbay_nodes.sources.canal_json import BadLine, Message, row_columns
+from afterbay_nodes.sources.ddl.alter import apply
+from afterbay_nodes.sources.ddl.classify import classify
+from afterbay_nodes.sources.ddl.statement import (
+    AlterTable,
+    CreateTable,
+    DropTables,
+    ExchangePartition,
+    RenameTables,
+    SchemaStatement,
+    TruncateTable,
+    Unknown,
+)
+from afterbay_nodes.sources.ddl.tokenizer import SqlError
+from afterbay_nodes.sources.dispatcher import dispatcher_of, table_of
+from afterbay_nodes.sources.doubts import Doubts
+from afterbay_nodes.sources.row_schema import columns_told_by_row, key_told_by_row
+from afterbay_nodes.sources.table_feed import TableFeed
+
+_log = logging.getLogger("afterbay.change_log")
+
+
+@dataclass(frozen=True, slots=True)
+class _Ddl:
+    """A DDL line. `kind` is refined as it is understood."""
+
+    commit_ts: int
+    query: str
+    database: str
+    kind: DdlKind
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A DDL of one table whose columns are to come. `before` is the table's part of it, but for `after`."""
+
+    ddl: _Ddl
+    before: TableChange
+    guess: tuple[Column, ...] | None
+
+
+class Tables:
+    """All tables met. Sends schema changes; has `flush(feed)` send a table's rows before them. One thread."""
+
+    def __init__(
+        self,
+        partition: str,
+        out: Outlet,
+        flush: Callable[[TableFeed], None],
+        schemas: Mapping[str, TableSchema],
+        doubts: Doubts,
+        *,
+        split_keys: bool,
+    ) -> None:
+        self._partition = partition
+        self._out = out
+        self._flush = flush
+        self._split_keys = split_keys
+        self.doubts = doubts
+        self._feeds: dict[tuple[str, str], TableFeed] = {}
+        self._held: dict[TableName, _Held] = {}
+        self._used: set[str] = set()  # dispatchers that had rows or a schema: one made again is graph-wide
+        for dispatcher, schema in schemas.items():
+            feed = self._made(table_of(dispatcher))
+            feed.set_schema(schema, split_keys=split_keys)
+
+    def find(self, database: str, table: str) -> TableFeed | None:
+        """The feed of a table that was met."""
+        return self._feeds.get((database, table))
+
+    def for_row(self, message: Message, commit_ts: int, types: tuple[bytes, bytes]) -> TableFeed:
+        """The feed of a row, with a schema that the row fits as far as `types` tell. Raises BadLine.
+
+        Announces a table that is met for the first time, releases a DDL that waited for this row, corrects a schema
+        that the row contradicts.
+        """
+        columns, key = row_columns(message)
+        name = message.name
+        feed = self._feeds.get(name)
+        held = self._held.get(name)
+        if held is not None:
+            self._release(name, held, key_told_by_row(columns_told_by_row(columns, held.guess or ()), key))
+            feed = self._feeds[name]
+        elif feed is None or feed.schema is None:
+            feed = feed or self._made(name)
+            # In force before its first row, and not at or below what was promised: a replay chooses the same.
+            self._announce(feed, TableSchema(name, commit_ts - 1, columns))
+        else:
+            self._check(feed, feed.schema, columns, key, commit_ts)
+        feed.agreed(types)
+        return feed
+
+    def ddl(self, message: Message, commit_ts: int) -> None:
+        """Applies a DDL that is no repeat. Raises BadLine if it is below a row of its table that was sent (I3)."""
+        ddl = _Ddl(commit_ts, message.sql, message.database, DdlKind.NONE)
+        match classify(message.sql, message.database):
+            case CreateTable(table, columns, like):
+                self._create(ddl, table, self._columns(like) if like is not None else columns)
+            case AlterTable() as alter:
+                self._alter(replace(ddl, kind=alter.kind), alter)
+            case RenameTables(pairs):
+                self._rename(
+                    replace(ddl, kind=DdlKind.RENAME_TABLES if len(pairs) > 1 else DdlKind.RENAME_TABLE), pairs
+                )
+            case DropTables(tables):
+                self._drop(replace(ddl, kind=DdlKind.DROP_TABLE), tables)
+            case TruncateTable(table):
+                self._keep(replace(ddl, kind=DdlKind.TRUNCATE_TABLE), (table,))
+            case ExchangePartition(table, other):
+                self._keep(replace(ddl, kind=DdlKind.EXCHANGE_PARTITION), (other, table))
+            case SchemaStatement(database, kind):
+                self._schema_level(replace(ddl, database=database, kind=kind))
+            case Unknown(why):
+                _log.warning("a DDL at %d is not understood (%s): a barrier for `%s`", commit_ts, why, ddl.database)
+                self._barrier(ddl)
+
+    def release(self, watermark: int) -> None:
+        """A watermark: DDLs at or below it that still wait for a row go with the columns that are likeliest."""
+        due = [(name, held) for name, held in self._held.items() if held.ddl.commit_ts <= watermark]
+        for name, held in sorted(due, key=lambda item: item[1].ddl.commit_ts):
+            self._release_guess(name, held)
+
+    # -- kinds of DDL
+
+    def _create(self, ddl: _Ddl, name: TableName, columns: tuple[Column, ...] | None) -> None:
+        ddl = replace(ddl, kind=DdlKind.CREATE_TABLE)
+        self._settle(ddl, (name,))
+        feed = self._feeds.get(name) or self._made(name, fresh=True)
+        # A dispatcher that was used before is graph-wide: `dispatcher_before` says so.
+        used = feed.dispatcher if feed.dispatcher in self._used else None
+        self._one(ddl, name, TableChange(used, None, feed.dispatcher, None), columns, guess=None)
+
+    def _alter(self, ddl: _Ddl, alter: AlterTable) -> None:
+        self._settle(ddl, (alter.table,) if alter.renamed_to is None else (alter.table, alter.renamed_to))
+        name = alter.renamed_to or alter.table
+        feed = self._feeds.get(alter.table)
+        before = feed.schema if feed is not None else None
+        columns: tuple[Column, ...] | None = None
+        if before is not None and alter.actions is not None:
+            try:
+                columns = apply(alter.actions, before.columns)
+            except SqlError as error:
+                _log.warning("the DDL at %d does not fit table %s: %s", ddl.commit_ts, alter.table, error)
+        guess = columns or (before.columns if before is not None else None)
+        if dispatcher_of(alter.table) in self.doubts:
+            columns = None
+        if alter.renamed_to is not None:
+            if before is not None:
+                self._forget(alter.table)
+            self._made(name)
+        elif feed is None:
+            self._made(name, fresh=True)
+        change = TableChange(
+            dispatcher_of(alter.table) if before is not None else None, before, dispatcher_of(name), None
+        )
+        self._one(ddl, name, change, columns, guess)
+
+    def _rename(self, ddl: _Ddl, pairs: Sequence[tuple[TableName, TableName]]) -> None:
+        self._settle(ddl, [name for pair in pairs for name in pair])
+        if len(pairs) == 1:
+            ((table, to),) = pairs
+            self._alter(ddl, AlterTable(table, ddl.kind, (), to))
+            return
+        changes = []
+        for table, to in pairs:
+            feed = self._feeds.get(table)
+            schema = feed.schema if feed is not None else None
+            if schema is None:
+                _log.warning("the DDL at %d renames table %s, which was never met", ddl.commit_ts, table)
+                continue
+            doubted = dispatcher_of(table) in self.doubts
+            self._forget(table)
+            after = TableSchema(to, ddl.commit_ts, schema.columns)
+            query = f"RENAME TABLE {_quoted(table)} TO {_quoted(to)}"
+            changes.append(TableChange(dispatcher_of(table), schema, dispatcher_of(to), after, query))
+            self._made(to).set_schema(after, split_keys=self._split_keys)
+            self._feeds[to].altered(ddl.commit_ts)
+            if doubted:
+                self.doubts.begin(dispatcher_of(to), ddl.commit_ts)
+        self._send_all(ddl, changes)
+
+    def _drop(self, ddl: _Ddl, tables: Sequence[TableName]) -> None:
+        self._settle(ddl, tables)
+        changes = []
+        for table in tables:
+            feed = self._feeds.get(table)
+            if feed is None or feed.schema is None:
+                _log.warning("the DDL at %d drops table %s, which was never met", ddl.commit_ts, table)
+                continue
+            query = f"DROP TABLE {_quoted(table)}" if len(tables) > 1 else ""
+            changes.append(TableChange(feed.dispatcher, feed.schema, None, None, query))
+            self._forget(table)
+            self.doubts.end(feed.dispatcher, ddl.commit_ts)
+        self._send_all(ddl, changes)
+
+    def _keep(self, ddl: _Ddl, tables: Sequence[TableName]) -> None:
+        """Truncate and exchange: the tables keep their columns and get a new version."""
+        self._settle(ddl, tables)
+        known = [feed for table in tables if (feed := self._feeds.get(table)) is not None and feed.schema is not None]
+        if len(known) < len(tables):
+            _log.warning("the DDL at %d speaks of a table that was never met: a barrier", ddl.commit_ts)
+            self._barrier(ddl)
+            return
+        changes = []
+        for feed in known:
+            assert feed.schema is not None
+            after = replace(feed.schema, version=ddl.commit_ts)
+            changes.append(TableChange(feed.dispatcher, feed.schema, feed.dispatcher, after))
+            feed.set_schema(after, split_keys=self._split_keys)
+            feed.altered(ddl.commit_ts)
+        self._send_all(ddl, changes)
+
+    def _schema_level(self, ddl: _Ddl) -> None:
+        tables = self._of_database(ddl.database) if ddl.kind is DdlKind.DROP_SCHEMA else []
+        self._settle(ddl, tables)
+        for table in tables:
+            self.doubts.end(dispatcher_of(table), ddl.commit_ts)
+            self._forget(table)
+        self._send_all(ddl, ())
+
+    def _barrier(self, ddl: _Ddl) -> None:
+        """What is not understood may have changed any table of its database: their next rows are right."""
+        tables = self._of_database(ddl.database)
+        self._settle(ddl, tables)
+        self._send_all(ddl, ())
+        for table in tables:
+            feed = self._feeds[table]
+            feed.checked.clear()
+            self.doubts.begin(feed.dispatcher, ddl.commit_ts)
+
+    # -- parts of them
+
+    def _settle(self, ddl: _Ddl, tables: Iterable[TableName]) -> None:
+        """Before a DDL: what these tables hold back or have pending goes out (I3)."""
+        for name in dict.fromkeys(tables):
+            if held := self._held.get(name):
+                self._release_guess(name, held)
+            feed = self._feeds.get(name)
+            if feed is None:
+                continue
+            if feed.last_ts > ddl.commit_ts:
+                raise BadLine(
+                    "change_log.order",
+                    f"a DDL at {ddl.commit_ts} comes after the table's changes at {feed.last_ts}",
+                    name,
+                    hint="a DDL stands in the log before the later changes of its tables",
+                )
+            self._flush(feed)
+
+    def _one(
+        self,
+        ddl: _Ddl,
+        name: TableName,
+        change: TableChange,
+        columns: tuple[Column, ...] | None,
+        guess: tuple[Column, ...] | None,
+    ) -> None:
+        """A DDL of one table, which is called `name` after it: sent, or held until its columns are known."""
+        held = _Held(ddl, change, guess)
+        if columns is None:
+            self._held[name] = held
+            self._feeds[name].set_schema(None, split_keys=self._split_keys)
+            self._feeds[name].altered(ddl.commit_ts)
+        else:
+            self._release(name, held, columns)
+
+    def _release(self, name: TableName, held: _Held, columns: tuple[Column, ...]) -> None:
+        """Sends a DDL of one table with the columns it made. Query, kind and version are the DDL's."""
+        self._held.pop(name, None)
+        ddl = held.ddl
+        schema = TableSchema(name, ddl.commit_ts, columns)
+        self._send_all(ddl, (replace(held.before, after=schema),))
+        feed = self._feeds[name]
+        feed.set_schema(schema, split_keys=self._split_keys)
+        feed.altered(ddl.commit_ts)
+        self._used.add(feed.dispatcher)
+        self.doubts.end(feed.dispatcher, ddl.commit_ts)
+
+    def _release_guess(self, name: TableName, held: _Held) -> None:
+        if held.guess is not None:
+            self._release(name, held, held.guess)
+            self.doubts.begin(dispatcher_of(name), held.ddl.commit_ts)
+            return
+        del self._held[name]
+        _log.warning("nothing tells the columns of table %s after the DDL at %d: a barrier", name, held.ddl.commit_ts)
+        self._send_all(replace(held.ddl, database=name.schema), ())
+
+    def _check(
+        self,
+        feed: TableFeed,
+        schema: TableSchema,
+        columns: tuple[Column, ...],
+        key: tuple[str, ...] | None,
+        commit_ts: int,
+    ) -> None:
+        """A row whose types were not seen under this schema. Raises BadLine for a column that cannot be."""
+        told = columns_told_by_row(columns, schema.columns)
+        if feed.dispatcher not in self.doubts and {column.name for column in told} != {
+            column.name for column in schema.columns
+        }:
+            names = {column.name for column in schema.columns}
+            odd = next((column.name for column in told if column.name not in names), None)
+            missing = next((column.name for column in schema.stored_columns if column not in told), "")
+            raise BadLine(
+                "change_log.column",
+                f"column {odd!r} is none of the table's" if odd is not None else f"column {missing!r} is missing",
+                feed.name,
+                hint="the DDL that changed the table is missing in the log",
+            )
+        told = key_told_by_row(told, key)
+        self.doubts.end(feed.dispatcher, commit_ts)
+        if told != schema.columns:
+            _log.warning("table %s: a row at %d contradicts the schema, which is corrected", feed.name, commit_ts)
+            self._flush(feed)
+            self._announce(feed, TableSchema(feed.name, commit_ts, told))
+
+    def _announce(self, feed: TableFeed, schema: TableSchema) -> None:
+        feed.set_schema(schema, split_keys=self._split_keys)
+        self._used.add(feed.dispatcher)
+        self._out.announce(feed.dispatcher, schema)
+
+    def _send_all(self, ddl: _Ddl, changes: Sequence[TableChange]) -> None:
+        """One schema change; without tables it is a barrier for its database."""
+        database = None if changes else ddl.database
+        self._out.schema_change(
+            SchemaChange(self._partition, ddl.commit_ts, ddl.kind, ddl.query, tuple(changes), database)
+        )
+
+    def _columns(self, name: TableName) -> tuple[Column, ...] | None:
+        feed = self._feeds.get(name)
+        known = feed is not None and feed.schema is not None and feed.dispatcher not in self.doubts
+        return feed.schema.columns if known and feed is not None and feed.schema is not None else None
+
+    def _of_database(self, database: str) -> list[TableName]:
+        return [feed.name for feed in self._feeds.values() if feed.name.schema == database]
+
+    def _made(self, name: TableName, *, fresh: bool = False) -> TableFeed:
+        """A feed for `name`. `fresh`: its dispatcher does not count as used yet."""
+        feed = TableFeed(name)
+        self._feeds[name] = feed
+        if not fresh:
+            self._used.add(feed.dispatcher)
+        return feed
+
+    def _forget(self, name: TableName) -> None:
+        del self._feeds[name]
+
+
+def _quoted(name: TableName) -> str:
+    return ".".join("`" + part.replace("`", "``") + "`" for part in name)

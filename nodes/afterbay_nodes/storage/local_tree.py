@@ -1,0 +1,217 @@
+"""The directories of a local store: entered without following links, made durably, remembered, pruned."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from afterbay.errors import EnvironmentRefused, RunFailed
+from afterbay_nodes.storage.retry import Verdict
+
+T = TypeVar("T")
+
+KNOWN_DIRECTORIES = 32768
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_PASSING = _FULL | {errno.EAGAIN, errno.EBUSY, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ETIMEDOUT, errno.ESTALE}
+PLANTED = frozenset({errno.ELOOP, errno.ENOTDIR})
+_HINTS = {
+    errno.EACCES: "give the user of this process the right to write there",
+    errno.EPERM: "give the user of this process the right to write there",
+    errno.EROFS: "the file system is mounted read-only",
+    errno.ENOENT: "the folder was removed while the store was open",
+    errno.EIO: "the disk reports a fault; what was written before it is not affected",
+    errno.EXDEV: "a folder below the root must not be a mount of its own",
+}
+
+
+def judge(error: Exception) -> Verdict:
+    """A full file system may be freed; a refused or broken one stays so."""
+    if not isinstance(error, OSError) or error.errno is None:
+        return Verdict(False, f"{type(error).__name__}: {error}")
+    reason = os.strerror(error.errno)
+    if error.errno in _FULL:
+        return Verdict(True, reason, "free some space: the write is tried again until its deadline")
+    return Verdict(error.errno in _PASSING, reason, _HINTS.get(error.errno))
+
+
+class Tree:
+    """The folder `root` and what is below. Owns one descriptor on the root, and a lock each for it and for `_known`.
+
+    Paths are relative, with `/`; "" is the root. A path is known once it exists durably with no link on its way;
+    then it is opened in one step. Known paths are bounded: the oldest is forgotten, and only checked again when met.
+    """
+
+    def __init__(self, root: Path, display: str) -> None:
+        self.root = root
+        self._display = display
+        self._descriptor: int | None = None
+        self._opening = threading.Lock()
+        self._known: dict[str, None] = {}
+        self._remembering = threading.Lock()
+
+    def descriptor(self) -> int:
+        """The root's descriptor, which stays the tree's. Raises EnvironmentRefused if the root is not there."""
+        with self._opening:
+            if self._descriptor is None:
+                try:
+                    self._descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                except OSError as error:
+                    raise EnvironmentRefused(
+                        "store.unreachable",
+                        f"{self._display} cannot be opened: {judge(error).reason}",
+                        hint="make the folder, or correct the uri",
+                    ) from error
+            return self._descriptor
+
+    def close(self) -> None:
+        """Gives the root's descriptor back."""
+        with self._opening:
+            root, self._descriptor = self._descriptor, None
+        if root is not None:
+            os.close(root)
+
+    def inside(self, directory: str, act: Callable[[int], T]) -> T:
+        """`act` on the open directory, which is made if it is missing.
+
+        A known directory may have been pruned meanwhile, being empty; then it is made again, once.
+        """
+        try:
+            return self._once_inside(directory, act)
+        except FileNotFoundError:
+            return self._once_inside(directory, act)
+
+    def make(self, directory: str) -> int:
+        """Opens a directory, durably there with all above it. The caller closes the descriptor."""
+        root = self.descriptor()
+        if not directory or directory in self._known:
+            try:
+                return _open(directory or ".", root)
+            except FileNotFoundError:
+                self._forget(directory)
+        opened = [os.dup(root)]
+        path = ""
+        met: list[tuple[int, str]] = []
+        try:
+            for level in directory.split("/"):
+                path = f"{path}/{level}" if path else level
+                if path not in self._known or not _is_there(level, opened[-1]):
+                    # Met for the first time by this process: whoever made it, its entry must be durable.
+                    met.append((opened[-1], path))
+                    with contextlib.suppress(FileExistsError):
+                        os.mkdir(level, dir_fd=opened[-1])
+                opened.append(self._step(level, opened[-1], path))
+            for parent, _ in reversed(met):
+                os.fsync(parent)
+            for _, made in met:
+                self._remember(made)
+            return opened.pop()
+        finally:
+            for descriptor in opened:
+                os.close(descriptor)
+
+    def enter(self, directory: str) -> int | None:
+        """Opens a directory if it is there. The caller closes the descriptor."""
+        folder = os.dup(self.descriptor())
+        path = ""
+        for level in directory.split("/") if directory else ():
+            path = f"{path}/{level}" if path else level
+            try:
+                below = self._step(level, folder, path)
+            except FileNotFoundError:
+                return None
+            finally:
+                os.close(folder)
+            folder = below
+        return folder
+
+    def entries(self, directory: str) -> Sequence[tuple[str, int | None]]:
+        """What is in a directory, as (path, size of a plain file or None of a directory), in the order of keys."""
+        folder = self.enter(directory)
+        if folder is None:
+            return ()
+        found: list[tuple[str, int | None]] = []
+        try:
+            with os.scandir(folder) as names:
+                for entry in names:
+                    path = f"{directory}/{entry.name}" if directory else entry.name
+                    if entry.is_dir(follow_symlinks=False):
+                        found.append((path, None))
+                    elif entry.is_file(follow_symlinks=False):
+                        with contextlib.suppress(FileNotFoundError):  # removed since the directory was read
+                            found.append((path, os.stat(entry.name, dir_fd=folder, follow_symlinks=False).st_size))
+        finally:
+            os.close(folder)
+        # A directory sorts by what its keys look like: `a/x` comes after `a.csv`.
+        return sorted(found, key=lambda item: item[0] + "/" if item[1] is None else item[0])
+
+    def prune(self, directory: str) -> None:
+        """Removes a directory and those above it as long as they are empty; never the root."""
+        while directory:
+            above, _, level = directory.rpartition("/")
+            folder = self.enter(above)
+            if folder is None:
+                return
+            self._forget(directory)
+            try:
+                os.rmdir(level, dir_fd=folder)
+            except OSError as error:
+                if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
+                    return
+                raise
+            finally:
+                os.close(folder)
+            directory = above
+
+    def planted(self, path: str) -> RunFailed:
+        """The error for a link, pipe or device where a file or folder of ours should be."""
+        return RunFailed(
+            "store.foreign",
+            f"'{path}' in {self._display} is not a plain file or folder; links are not followed",
+            hint="remove it: the root belongs to the pipeline alone",
+        )
+
+    def _once_inside(self, directory: str, act: Callable[[int], T]) -> T:
+        folder = self.make(directory)
+        try:
+            return act(folder)
+        except FileNotFoundError:
+            self._forget(directory)
+            raise
+        finally:
+            os.close(folder)
+
+    def _step(self, level: str, folder: int, path: str) -> int:
+        try:
+            return _open(level, folder)
+        except OSError as error:
+            if error.errno in PLANTED:
+                raise self.planted(path) from error
+            raise
+
+    def _remember(self, path: str) -> None:
+        with self._remembering:
+            if len(self._known) >= KNOWN_DIRECTORIES:
+                del self._known[next(iter(self._known))]
+            self._known[path] = None
+
+    def _forget(self, path: str) -> None:
+        with self._remembering:
+            self._known.pop(path, None)
+
+
+def _open(path: str, folder: int) -> int:
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+
+
+def _is_there(level: str, folder: int) -> bool:
+    try:
+        os.stat(level, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True

@@ -1,0 +1,89 @@
+"""The checkpoint as readers of the store see it: `metadata`, `{"checkpoint-ts":N}`. It never goes back (I1)."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+from afterbay.clock import Clock
+from afterbay.errors import RunFailed
+from afterbay_nodes.storage.layout import METADATA
+from afterbay_nodes.storage.store import NotFound, ObjectStore
+
+INTERVAL = 2.0
+LONGEST_METADATA = 4096
+
+
+def metadata_bytes(commit_ts: int) -> bytes:
+    """The file's content."""
+    return f'{{"checkpoint-ts":{commit_ts}}}'.encode()
+
+
+def read_metadata(store: ObjectStore) -> int | None:
+    """The checkpoint that the store shows, None if it shows none. Raises RunFailed for other content."""
+    try:
+        content = store.get(METADATA, LONGEST_METADATA)
+    except NotFound:
+        return None
+    try:
+        commit_ts = json.loads(content)["checkpoint-ts"]
+        if not isinstance(commit_ts, int) or isinstance(commit_ts, bool) or commit_ts < 0:
+            raise ValueError("checkpoint-ts is not a number")
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunFailed(
+            "metadata.unreadable",
+            f"'{METADATA}' in {store.display} holds no checkpoint: {content[:100]!r}",
+            hint='it holds {"checkpoint-ts":N}; restore it, or remove it and the next checkpoint is written anew',
+        ) from error
+    return commit_ts
+
+
+class MetadataFile:
+    """Writes the store's checkpoint, at most every two seconds. Owns one lock for its numbers and one for the write.
+
+    `advance` is quick and may be called by any thread; `write_due` and `finish` do I/O.
+    """
+
+    def __init__(self, store: ObjectStore, clock: Clock, interval: float = INTERVAL) -> None:
+        self._store = store
+        self._clock = clock
+        self._interval = interval
+        self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._wanted = -1
+        self._written = -1
+        self._next = clock.monotonic()
+
+    def load(self) -> None:
+        """Reads what the store shows: nothing lower will be written."""
+        shown = read_metadata(self._store)
+        with self._lock:
+            self._written = max(self._written, -1 if shown is None else shown)
+
+    def advance(self, commit_ts: int) -> None:
+        """The checkpoint row of `commit_ts` is durable."""
+        with self._lock:
+            self._wanted = max(self._wanted, commit_ts)
+
+    def write_due(self) -> float | None:
+        """Writes if there is news and the interval is over. Seconds until the next write, None if there is no news."""
+        with self._lock:
+            if self._wanted <= self._written:
+                return None
+            left = self._next - self._clock.monotonic()
+        if left > 0:
+            return left
+        self.finish()
+        return None
+
+    def finish(self) -> None:
+        """Writes the newest checkpoint now, if it is not written yet."""
+        with self._writing:
+            with self._lock:
+                commit_ts = self._wanted
+                if commit_ts <= self._written:
+                    return
+            self._store.put(METADATA, metadata_bytes(commit_ts))
+            with self._lock:
+                self._written = commit_ts
+                self._next = self._clock.monotonic() + self._interval

@@ -1,0 +1,172 @@
+"""Path states: version directory, date and last number of each series of files, in memory for a while.
+
+A state is pinned while a flush of it is pending or under way, and is never dropped then. Dropped later, it is
+rebuilt from the stored position and the store, and no number is used twice. A date never goes back (the clock may).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from afterbay.clock import Clock
+from afterbay.node import StoredPosition
+from afterbay.schema import RowPosition, TableSchema
+from afterbay_nodes.storage.dates import DateSeparator
+from afterbay_nodes.storage.layout import DataKey, IndexKey, Layout
+from afterbay_nodes.storage.numbering import index_content, next_number
+from afterbay_nodes.storage.store import ObjectStore
+from afterbay_nodes.storage.versions import choose_version
+
+PathKey = tuple[str, str]
+"""Version directory of the schema in force, and series: what is numbered together, and flushed one at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilePlace:
+    """Where the next data file goes, and what its index will say."""
+
+    directory: str
+    number: int
+    key: str
+    index_key: str
+    index_content: bytes
+
+
+@dataclass(slots=True)
+class PathState:
+    """Where the files of one series go. Changed only by the thread that runs the one flush under way of it."""
+
+    version: int | None = None  # the directory's; None: not resolved yet
+    day: str = ""
+    directory: str = ""
+    number: int | None = None  # the last one given out in `directory`; None: the index is to be read
+
+    def resolve(
+        self,
+        store: ObjectStore,
+        layout: Layout,
+        schema: TableSchema,
+        *,
+        first: RowPosition,
+        last: RowPosition,
+        stored: StoredPosition | None,
+        stem: str,
+    ) -> bool:
+        """Finds version, date and number if they are not known. False: the rows [first, last] are to be discarded.
+
+        `stored` is the newest position committed for this series. May list and write a schema file.
+        """
+        if self.version is not None:
+            return True
+        version = choose_version(
+            store, layout, schema, first=first, last=last, stored=None if stored is None else stored.row
+        )
+        if version is None:
+            return False
+        base = layout.version_directory(schema, version)
+        if stored is not None and (stored.directory == base or stored.directory.startswith(f"{base}/")):
+            self.day = layout.day_of(stored.directory)
+            self.directory, self.number = stored.directory, stored.number
+        else:
+            self.day = newest_day(store, layout, base, stem)
+        self.version = version
+        return True
+
+    def next_file(
+        self, store: ObjectStore, layout: Layout, schema: TableSchema, stem: str, extension: str, today: str
+    ) -> FilePlace:
+        """Takes the next number, in the directory of `today` or of the newest file, whichever is later."""
+        assert self.version is not None, "resolve comes first"
+        self.day = max(self.day, today)
+        directory = layout.data_directory(schema, self.version, self.day)
+        if directory != self.directory:
+            self.directory, self.number = directory, None
+        self.number = next_number(store, layout, directory, stem, extension, self.number)
+        name = layout.file_name(stem, self.number, extension)
+        return FilePlace(
+            directory,
+            self.number,
+            f"{directory}/{name}",
+            layout.index_file(directory, stem),
+            index_content(name),
+        )
+
+
+def newest_day(store: ObjectStore, layout: Layout, version_directory: str, stem: str) -> str:
+    """The latest date level that a series has files in, "" if none."""
+    if layout.date_separator is DateSeparator.NONE:
+        return ""
+    newest = ""
+    for item in store.list(f"{version_directory}/"):
+        found = layout.parse(item.key)
+        if isinstance(found, DataKey | IndexKey) and found.stem == stem:
+            newest = max(newest, found.day)
+    return newest
+
+
+@dataclass(slots=True)
+class _Pinned:
+    state: PathState
+    pins: int
+
+
+class PathStates:
+    """The path states of a sink. Thread-safe; owns its lock, which is never held during I/O.
+
+    Idle states live `ttl` seconds, and at most `limit` of them (I8); pinned ones are as many as there are tables
+    with something pending.
+    """
+
+    def __init__(self, clock: Clock, *, ttl: float = 600.0, limit: int = 16384) -> None:
+        self._clock = clock
+        self._ttl = ttl
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._pinned: dict[PathKey, _Pinned] = {}
+        self._idle: OrderedDict[PathKey, tuple[PathState, float]] = OrderedDict()
+
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._pinned) + len(self._idle)
+
+    def pin(self, key: PathKey) -> PathState:
+        """The state of `key`, unresolved if it is new. It stays until each pin was taken back by `unpin`."""
+        with self._lock:
+            held = self._pinned.get(key)
+            if held is None:
+                self._expire()
+                idle = self._idle.pop(key, None)
+                held = self._pinned[key] = _Pinned(idle[0] if idle is not None else PathState(), 0)
+            held.pins += 1
+            return held.state
+
+    def unpin(self, key: PathKey) -> None:
+        """Nothing of `key` is pending for this caller any more."""
+        with self._lock:
+            held = self._pinned[key]
+            held.pins -= 1
+            if held.pins == 0:
+                del self._pinned[key]
+                self._idle[key] = (held.state, self._clock.monotonic() + self._ttl)
+                self._expire()
+
+    def expire(self) -> None:
+        """Drops idle states whose time is over."""
+        with self._lock:
+            self._expire()
+
+    def _expire(self) -> None:
+        now = self._clock.monotonic()
+        # Oldest first, and all live equally long: the first that stays ends the search.
+        while self._idle:
+            key, (_, until) = next(iter(self._idle.items()))
+            if until > now and len(self._idle) <= self._limit:
+                return
+            del self._idle[key]
+
+
+def path_key(layout: Layout, schema: TableSchema, stem: str) -> PathKey:
+    """The key of the series that rows of `schema` belong to."""
+    return layout.version_directory(schema, schema.version), stem

@@ -1,0 +1,264 @@
+"""Schema files: a table's columns at one version, with the DDL that made it, as bytes equal to TiCDC's.
+
+`schema_files` says which files a DDL writes, in which order. Pure: nothing here touches a store.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from afterbay.errors import RunFailed
+from afterbay.messages import DdlKind, SchemaChange
+from afterbay.schema import LOGICAL_TYPES, TEMPORAL_TYPES, Column, Json, TableName, TableSchema
+from afterbay_nodes.storage.go_json import go_json
+from afterbay_nodes.storage.layout import Layout
+
+FORMAT_VERSION = 1
+
+_DEFAULT_LENGTH: Mapping[str, int] = {
+    "bit": 1,
+    "tinyint": 4,
+    "smallint": 6,
+    "mediumint": 9,
+    "int": 11,
+    "bigint": 20,
+    "double": 22,
+    "float": 12,
+    "decimal": 10,
+    "year": 4,
+    "char": 1,
+    "binary": 1,
+    "varchar": 5,
+    "varbinary": 5,
+    "tinytext": 255,
+    "tinyblob": 255,
+    "text": 65535,
+    "blob": 65535,
+    "mediumtext": 16777215,
+    "mediumblob": 16777215,
+    "longtext": 4294967295,
+    "longblob": 4294967295,
+}
+"""Precision where the column sets none. A type that is missing here has no precision."""
+
+_OPTIONAL_SCALE = TEMPORAL_TYPES - {"date"} | {"float", "double"}
+
+Entry = Mapping[str, Json]
+
+
+@dataclass(frozen=True)
+class SchemaFile:
+    """One schema file. `columns` holds the entries of `TableColumns`, keys in their order; none for a database."""
+
+    schema: str
+    table: str
+    version: int
+    query: str = ""
+    type: int = 0
+    columns: tuple[Entry, ...] = ()
+
+    @classmethod
+    def of(
+        cls, schema: TableSchema, version: int, query: str = "", type: int = 0, *, output_column_id: bool = False
+    ) -> SchemaFile:
+        """The file of a table at `version`. Query "" and type 0: it was not made by a DDL."""
+        return cls(
+            schema.name.schema,
+            schema.name.table,
+            version,
+            query,
+            type,
+            tuple(column_entry(column, output_column_id) for column in schema.columns),
+        )
+
+    @cached_property
+    def checksum(self) -> int:
+        """CRC-32 over names and columns, whatever the columns' order, the version and the DDL."""
+        hashed = {
+            "Table": self.table,
+            "Schema": self.schema,
+            "Version": 0,
+            "TableColumns": sorted(self.columns, key=_name_bytes),
+            "TableColumnsTotal": len(self.columns),
+        }
+        return zlib.crc32(go_json(hashed).encode())
+
+    def to_bytes(self) -> bytes:
+        """The file's content."""
+        content = {
+            "Table": self.table,
+            "Schema": self.schema,
+            "Version": FORMAT_VERSION,
+            "TableVersion": self.version,
+            "Query": self.query,
+            "Type": self.type,
+            "TableColumns": self.columns or None,
+            "TableColumnsTotal": len(self.columns),
+        }
+        return go_json(content).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, key: str) -> SchemaFile:
+        """The inverse of `to_bytes`. Raises RunFailed naming `key` if the content is no schema file."""
+        try:
+            content = json.loads(data)
+            columns = content["TableColumns"] or []
+            if content["Version"] != FORMAT_VERSION or len(columns) != content["TableColumnsTotal"]:
+                raise ValueError("its version or its number of columns is wrong")
+            return cls(
+                str(content["Schema"]),
+                str(content["Table"]),
+                int(content["TableVersion"]),
+                str(content["Query"]),
+                int(content["Type"]),
+                tuple(dict(entry) for entry in columns),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunFailed(
+                "schema_file.unreadable",
+                f"'{key}' is not a schema file: {error}",
+                hint="restore it, or remove it if nothing of its version was stored",
+            ) from error
+
+    def table_schema(self) -> TableSchema:
+        """The columns as they can be told from the file: widths are explicit, unique keys and zerofill are lost."""
+        columns = tuple(_column(entry) for entry in self.columns)
+        return TableSchema(TableName(self.schema, self.table), self.version, columns)
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaWrite:
+    """A schema file to be made visible."""
+
+    key: str
+    data: bytes
+
+
+def column_entry(column: Column, output_column_id: bool = False) -> dict[str, Json]:
+    """The column as `TableColumns` has it: strings, absent where the value says nothing."""
+    entry: dict[str, Json] = {}
+    if output_column_id:
+        entry["ColumnId"] = str(column.id or 0)
+    entry["ColumnName"] = column.name
+    entry["ColumnType"] = column.type.upper() + (" UNSIGNED" if column.unsigned else "")
+    if column.default is not None:
+        entry["ColumnDefault"] = column.default
+    if column.type in _DEFAULT_LENGTH:
+        entry["ColumnPrecision"] = str(_DEFAULT_LENGTH[column.type] if column.length is None else column.length)
+    if column.type == "decimal":
+        entry["ColumnScale"] = str(column.scale or 0)
+    elif column.type in _OPTIONAL_SCALE and column.scale is not None and column.scale > 0:
+        entry["ColumnScale"] = str(column.scale)
+    if not column.nullable:
+        entry["ColumnNullable"] = "false"
+    if column.primary_key:
+        entry["ColumnIsPk"] = "true"
+    if column.elements:
+        entry["ColumnElems"] = list(column.elements)
+    return entry
+
+
+def schema_files(change: SchemaChange, layout: Layout) -> tuple[SchemaWrite, ...]:
+    """The files that a DDL writes, in their order; each key once. Raises RunFailed before anything is written.
+
+    A database-level DDL has one under the database's path (none with table-id paths); a dropped table has one
+    with the columns that it had; a partitioned table's partitions share one.
+    """
+    if not change.tables:
+        return _database_file(change, layout)
+    if change.kind is DdlKind.EXCHANGE_PARTITION:
+        return _exchange_files(change, layout)
+    writes: dict[str, bytes] = {}
+    for table in change.tables:
+        schema = table.after or table.before
+        if schema is None:
+            raise _incomplete(change, "a table of it has neither columns before nor after")
+        file = SchemaFile.of(
+            schema,
+            change.commit_ts,
+            table.query or change.query,
+            int(change.kind),
+            output_column_id=layout.output_column_id,
+        )
+        _add(writes, file, schema, change, layout)
+    return tuple(SchemaWrite(key, data) for key, data in writes.items())
+
+
+def _database_file(change: SchemaChange, layout: Layout) -> tuple[SchemaWrite, ...]:
+    if change.database is None:
+        raise _incomplete(change, "it names neither tables nor a database")
+    if layout.use_table_id_as_path:
+        return ()
+    file = SchemaFile(change.database, "", change.commit_ts, change.query, int(change.kind))
+    key = layout.schema_file(layout.database_directory(change.database), change.commit_ts, file.checksum)
+    return (SchemaWrite(key, file.to_bytes()),)
+
+
+def _exchange_files(change: SchemaChange, layout: Layout) -> tuple[SchemaWrite, ...]:
+    after = [table.after for table in change.tables if table.after is not None]
+    plain = [schema for schema in after if schema.partition_id is None]
+    parted = [schema for schema in after if schema.partition_id is not None]
+    if len(plain) != 1 or not parted or len({schema.name for schema in parted}) != 1:
+        raise _incomplete(change, "an exchange needs the table without partitions and the partitioned one")
+    writes: dict[str, bytes] = {}
+    first = SchemaFile.of(
+        plain[0], change.commit_ts, change.query, int(change.kind), output_column_id=layout.output_column_id
+    )
+    _add(writes, first, plain[0], change, layout)
+    for schema in parted:
+        other = SchemaFile.of(schema, change.commit_ts, output_column_id=layout.output_column_id)
+        _add(writes, other, schema, change, layout)
+    return tuple(SchemaWrite(key, data) for key, data in writes.items())
+
+
+def _add(writes: dict[str, bytes], file: SchemaFile, schema: TableSchema, change: SchemaChange, layout: Layout) -> None:
+    if file.columns:
+        owner = layout.table_directory(schema)
+    elif layout.use_table_id_as_path:
+        return
+    else:
+        owner = layout.database_directory(file.schema)
+    key = layout.schema_file(owner, file.version, file.checksum)
+    data = file.to_bytes()
+    if writes.setdefault(key, data) != data:
+        raise _incomplete(change, f"two of its tables need different content in '{key}'")
+
+
+def _incomplete(change: SchemaChange, why: str) -> RunFailed:
+    return RunFailed(
+        "ddl.incomplete",
+        f"the DDL at {change.commit_ts} ({change.kind.name.lower()}) cannot be stored: {why}",
+        hint="nothing of it was written; this is a fault of the source",
+    )
+
+
+def _name_bytes(entry: Entry) -> bytes:
+    return str(entry["ColumnName"]).encode(errors="surrogatepass")
+
+
+def _column(entry: Entry) -> Column:
+    text = str(entry["ColumnType"])
+    kind = text.removesuffix(" UNSIGNED").lower()
+    if kind not in LOGICAL_TYPES:
+        raise RunFailed("schema_file.type", f"column '{entry['ColumnName']}' has the unknown type '{text}'")
+    elements = entry.get("ColumnElems")
+    return Column(
+        name=str(entry["ColumnName"]),
+        type=kind,
+        unsigned=text.endswith(" UNSIGNED"),
+        length=_integer(entry.get("ColumnPrecision")),
+        scale=_integer(entry.get("ColumnScale")),
+        nullable=entry.get("ColumnNullable") != "false",
+        primary_key=entry.get("ColumnIsPk") == "true",
+        default=entry.get("ColumnDefault"),
+        elements=tuple(str(item) for item in elements) if isinstance(elements, Iterable) else (),
+        id=_integer(entry.get("ColumnId")),
+    )
+
+
+def _integer(value: Json) -> int | None:
+    return None if value is None else int(str(value))

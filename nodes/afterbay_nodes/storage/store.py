@@ -1,0 +1,164 @@
+"""What a sink needs of an object store, and nothing more.
+
+Keys are relative paths with `/` between levels (``shop/orders/445/CDC1.csv``), below a root that the store
+knows. A store never shows a half-written object, never replaces one by `put_if_absent`, and returns only when
+what it wrote would survive the loss of power (I1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, TypeAlias
+
+import pyarrow as pa
+
+from afterbay.errors import RunFailed
+
+Part: TypeAlias = bytes | memoryview | pa.Buffer
+
+SMALL_OBJECT = 64 << 20
+"""Bytes that `get` returns at most unless told otherwise: it is for index files, schema files and metadata."""
+
+LONGEST_LEVEL = 255
+"""Bytes that one level of a key may have: what common file systems allow a name."""
+
+
+class ObjectInfo(NamedTuple):
+    """An object that is there: its key and size in bytes."""
+
+    key: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoreOptions:
+    """How a store works. Seconds; `connections` bounds the requests side by side.
+
+    `part_concurrency` is how many parts of one large object travel side by side; `read_timeout` is the longest
+    silence on a connection; `operation_deadline` ends one try, `tries_deadline` all tries of one operation.
+    """
+
+    part_concurrency: int = 1
+    connections: int = 16
+    connect_timeout: float = 10.0
+    read_timeout: float = 60.0
+    operation_deadline: float = 300.0
+    tries_deadline: float = 900.0
+    check_deadline: float = 20.0
+
+
+class AlreadyExists(RunFailed):
+    """`put_if_absent` met an object of that name. It was left as it is."""
+
+    def __init__(self, key: str, where: str) -> None:
+        super().__init__(
+            "store.exists",
+            f"'{key}' exists already in {where}; it is never overwritten",
+            hint="two pipelines must not share a root",
+        )
+        self.key = key
+
+
+class NotFound(RunFailed):
+    """There is no object of that name."""
+
+    def __init__(self, key: str, where: str) -> None:
+        super().__init__("store.missing", f"'{key}' does not exist in {where}")
+        self.key = key
+
+
+class ObjectStore(Protocol):
+    """An object store. Every method may be called from any thread, and blocks until it is done.
+
+    Failures that may pass (store full, slow, out of reach) are retried inside, up to the deadline of
+    `StoreOptions`; what is raised is final: `RunFailed` with operation, key and reason, or `Cancelled`.
+    """
+
+    @property
+    def display(self) -> str:
+        """The store's URI without secrets, for messages."""
+        ...
+
+    @property
+    def late_writers(self) -> bool:
+        """True if a write of a dead process may still arrive: a number is then used again only behind a fence."""
+        ...
+
+    def check(self) -> None:
+        """Makes the root if that is possible; raises EnvironmentRefused unless it can be read and written."""
+        ...
+
+    def sweep(self) -> None:
+        """Removes what a dead process left unfinished. Only for the one process that owns the root."""
+        ...
+
+    def put_if_absent(self, key: str, parts: Sequence[Part], size: int) -> None:
+        """Stores the concatenation of `parts` (`size` bytes) as a new object. Raises AlreadyExists.
+
+        The parts are read in place, perhaps more than once, and not copied.
+        """
+        ...
+
+    def put(self, key: str, data: bytes) -> None:
+        """Stores `data`, replacing what is there in one step: a reader sees the old bytes or the new ones."""
+        ...
+
+    def get(self, key: str, limit: int = SMALL_OBJECT) -> bytes:
+        """The whole object. Raises NotFound; RunFailed if it is larger than `limit` bytes."""
+        ...
+
+    def open_read(self, key: str) -> Iterator[memoryview]:
+        """The object in chunks of at most 1 MiB, each valid until the next is asked for. Raises NotFound."""
+        ...
+
+    def head(self, key: str) -> ObjectInfo | None:
+        """The object's size, or None if there is none."""
+        ...
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """All objects whose key begins with `prefix`, in the order of their keys' code points."""
+        ...
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Removes objects; a missing one is no error."""
+        ...
+
+    def close(self) -> None:
+        """Gives connections and files back. Called once, when no call is under way."""
+        ...
+
+
+def levels(key: str) -> list[str]:
+    """The levels of a key. Refuses keys that could leave the root or that no store can hold."""
+    found = key.split("/")
+    reason = None
+    try:
+        sizes = [len(level.encode()) for level in found]
+    except UnicodeEncodeError:
+        reason = "it is not valid Unicode"
+    else:
+        if "" in found:
+            reason = "it is empty, absolute or has an empty level"
+        elif "." in found or ".." in found:
+            reason = "it has a level '.' or '..'"
+        elif "\x00" in key:
+            reason = "it has a NUL character"
+        elif max(sizes) > LONGEST_LEVEL:
+            reason = f"a level is longer than {LONGEST_LEVEL} bytes"
+    if reason is not None:
+        raise RunFailed(
+            "store.key",
+            f"the key {key!r} is refused: {reason}",
+            hint="names from a database are escaped by the layout before they become keys",
+        )
+    return found
+
+
+def flat(parts: Sequence[Part], size: int, key: str) -> list[memoryview]:
+    """The parts as byte views without empty ones. A sum other than `size` is refused before anything is written."""
+    views = [view for view in (memoryview(part).cast("B") for part in parts) if view.nbytes]
+    total = sum(view.nbytes for view in views)
+    if total != size:
+        raise RunFailed("store.size", f"'{key}' was announced with {size} bytes and has {total}")
+    return views

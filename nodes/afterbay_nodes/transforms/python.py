@@ -1,0 +1,185 @@
+"""`type: python`: a plain function as a node, typed by its annotations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field, PlainSerializer, PlainValidator, ValidationInfo, WithJsonSchema
+
+from afterbay.errors import AfterbayError, Place, RunFailed
+from afterbay.messages import ChangeBatch, EncodedBatch
+from afterbay.node import (
+    BuildContext,
+    Capabilities,
+    PortTypes,
+    Transform,
+    TransformContext,
+    TransformOperator,
+)
+from afterbay.printable import visible
+from afterbay.schema import Json, RowPosition
+from afterbay_nodes.transforms.function_call import REFERENCE, FunctionCall, function_call
+
+Batch = ChangeBatch | EncodedBatch
+
+
+def _validated(value: object, info: ValidationInfo) -> FunctionCall:
+    folder = info.context.folder if isinstance(info.context, BuildContext) else None
+    return function_call(value, folder)
+
+
+Call = Annotated[
+    FunctionCall,
+    PlainValidator(_validated),
+    PlainSerializer(lambda call: call.name, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": f"^{REFERENCE}$", "examples": ["my_module:redact"]}),
+]
+
+
+class PythonFunction(Transform[Any, Any]):
+    """Calls a function of yours for every batch: `call: my_module:redact`.
+
+    The function takes a `ChangeBatch` and returns one, several (a list, or it yields them) or `None` (nothing goes on;
+    the rows count as filtered). Its annotations say so, and the graph is checked against them::
+
+        def redact(batch: ChangeBatch) -> ChangeBatch | None:
+            ...
+
+    It may drop rows and change values. It may not reorder rows, move them to another table or change the columns:
+    `ops`, `commit_ts` and `ordinals` stay with their rows, `rows` keeps the schema. What breaks this fails the run. It
+    may also take or give an `EncodedBatch` (an encoder of your own).
+
+    The module is looked for beside the pipeline file first. With `parallelism`, several threads call it at a time.
+    """
+
+    type_name: ClassVar[str] = "python"
+    summary: ClassVar[str] = "calls a function of yours for every batch"
+    capabilities: ClassVar[Capabilities] = Capabilities(parallel=True, filters=True)
+
+    call: Call = Field(description="The function, as module:function.")
+
+    def port_types(self) -> PortTypes:
+        """What the function's annotations say."""
+        return PortTypes(self.call.takes, (("out", self.call.gives),))
+
+    def identity(self) -> Mapping[str, Json]:
+        """Another function would store other rows, from the middle of their history on."""
+        return {"call": self.call.name}
+
+    def facts(self) -> Mapping[str, str]:
+        """The function's name."""
+        return {"call": visible(self.call.name)}
+
+    def open(self, context: TransformContext) -> TransformOperator[Batch, Batch]:
+        """One instance; all share the function."""
+        return FunctionOperator(self.call, context.node)
+
+
+class FunctionOperator(TransformOperator[Batch, Batch]):
+    """Calls the function and checks what it gives, so that no fault of it can reach the store (I4, I10)."""
+
+    def __init__(self, call: FunctionCall, node: str) -> None:
+        self._call = call
+        self._node = node
+
+    def process(self, item: Batch) -> list[Batch]:
+        """What the function makes of `item`, checked. Raises RunFailed naming the function."""
+        try:
+            result = self._call.function(item)
+            outcome = [] if result is None else [result] if isinstance(result, Batch) else list(result)
+        except AfterbayError:
+            raise
+        except Exception as error:
+            raise self._failed(item, "python.raised", f"raised {type(error).__name__}: {error}") from error
+        for given in outcome:
+            fault = f"a {type(given).__name__}" if not isinstance(given, self._call.gives) else _fault_of(item, given)
+            if fault is not None:
+                raise self._failed(item, "python.result", f"gave {fault}")
+        return list(_ordered(item, outcome, lambda fault: self._failed(item, "python.result", f"gave {fault}")))
+
+    def _failed(self, item: Batch, code: str, what: str) -> RunFailed:
+        schema = item.schema if isinstance(item, ChangeBatch) else item.head.schema
+        first = item.first if isinstance(item, ChangeBatch) else item.head.first
+        return RunFailed(
+            code,
+            f"the function {visible(self._call.name)} ({self._call.where}) {visible(what)}",
+            place=Place(
+                node=self._node, table=visible(str(schema.name)), position=f"{first.commit_ts}:{first.ordinal}"
+            ),
+            hint="for `type: python` rows keep their table, columns and order; return None where no row is left",
+        )
+
+
+def _fault_of(item: Batch, given: Batch) -> str | None:
+    """What is wrong with one result, by itself."""
+    before, after = _claims(item), _claims(given)
+    if after[:2] != before[:2]:
+        return "rows of another dispatcher or partition"
+    if after[2] is not before[2] and after[2] != before[2]:
+        return "another table schema"
+    if isinstance(given, EncodedBatch):
+        size = sum(buffer.size for buffer in given.body)
+        return None if size == given.head.size else f"a body of {size} bytes whose head says {given.head.size}"
+    return None if given is item else _fault_of_columns(given)
+
+
+def _claims(batch: Batch) -> tuple[str, str, object]:
+    head = batch if isinstance(batch, ChangeBatch) else batch.head
+    return head.partition, head.dispatcher, head.schema
+
+
+def _fault_of_columns(given: ChangeBatch) -> str | None:
+    n = given.num_rows
+    if n == 0:
+        return "a batch without rows"
+    if given.rows.schema != given.schema.arrow_schema:
+        return f"columns that are not its table's: {given.rows.schema.names}"
+    columns: list[tuple[str, Any, pa.DataType]] = [
+        ("ops", given.ops, pa.uint8()),
+        ("commit_ts", given.commit_ts, pa.uint64()),
+        ("ordinals", given.ordinals, pa.uint32()),
+    ]
+    if given.commit_ms is not None:
+        columns.append(("commit_ms", given.commit_ms, pa.int64()))
+    for name, column, wanted in columns:
+        if column.type != wanted or column.null_count or len(column) != n:
+            return f"{n} rows with `{name}` of {len(column)} x {column.type}, {column.null_count} of them null"
+    if given.before is not None and (given.before.num_rows != n or given.before.schema != given.rows.schema):
+        return "before-images that do not match its rows"
+    if pc.max(given.ops).as_py() > 2:
+        return "an unknown operation in `ops`"
+    if given.first != _position(given, 0) or given.last != _position(given, n - 1):
+        return "a `first` or `last` that is not its first or last row's (build it by ChangeBatch.of)"
+    if n > 1:
+        ts, later_ts = given.commit_ts.slice(0, n - 1), given.commit_ts.slice(1)
+        ordinal, later_ordinal = given.ordinals.slice(0, n - 1), given.ordinals.slice(1)
+        within = pc.and_(pc.equal(later_ts, ts), pc.greater(later_ordinal, ordinal))
+        if not pc.all(pc.or_(pc.greater(later_ts, ts), within)).as_py():
+            return "rows out of their commit order"
+    return None
+
+
+def _ordered(item: Batch, outcome: list[Batch], failed: Callable[[str], RunFailed]) -> Iterator[Batch]:
+    """The results, each behind the one before it and all within `item`; `open` is set to what follows from that."""
+    first, end, still_open = _span(item)
+    low = RowPosition(first.commit_ts, first.ordinal - 1)
+    for index, given in enumerate(outcome):
+        start, last, _ = _span(given)
+        if not low < start <= last <= end:
+            raise failed("rows that were not in its input there, or come twice")
+        low = last
+        following = _span(outcome[index + 1])[0].commit_ts if index + 1 < len(outcome) else None
+        is_open = still_open if following is None else following == last.commit_ts
+        if isinstance(given, ChangeBatch):
+            yield given if given.open == is_open else replace(given, open=is_open)
+        else:
+            yield given if given.head.open == is_open else replace(given, head=replace(given.head, open=is_open))
+
+
+def _span(batch: Batch) -> tuple[RowPosition, RowPosition, bool]:
+    head = batch if isinstance(batch, ChangeBatch) else batch.head
+    return head.first, head.last, head.open

@@ -1,0 +1,68 @@
+"""`kill -9`, at random moments and between any two steps: nothing lost, nothing twice, the checkpoint never ahead."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from random import Random
+
+import pytest
+from tests.support.cli import REPOSITORY, started
+from tests.support.nasty_checks import ends_well, honest
+from tests.support.nasty_log import nasty_log
+from tests.support.nasty_pipeline import canal_pipeline, csv_pipeline
+
+SMALL = 4000  # rows of the log for the deaths at a step: each of them costs two runs
+DIES_AT = REPOSITORY / "tests" / "support" / "dies_at.py"
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_killed_ten_times_at_random_moments(tmp_path: Path, seed: int) -> None:
+    log = nasty_log()
+    make = csv_pipeline if seed % 2 else canal_pipeline
+    pipeline = make(tmp_path, log.write(tmp_path / "events.jsonl"))
+    # A file holds at most 32 KiB and ends at each version, so an undisturbed run makes more files than this.
+    size = sum(len(line) for line in log.lines)
+    moments = sorted(Random(seed).sample(range(3, size // (4 * 32 * 1024)), k=10))
+    for moment in moments:
+        errors = tmp_path / "stderr.txt"
+        with started("run", pipeline.file, cwd=tmp_path, errors=errors) as run:
+            while run.poll() is None and pipeline.data_files() < moment:
+                time.sleep(0.001)
+            run.kill()
+        assert run.returncode == -signal.SIGKILL, f"it ended before file {moment}: {errors.read_text()}"
+        honest(pipeline, log)
+    ends_well(pipeline, log)
+
+
+STEPS = [
+    *("link:1:before", "link:1:after", "link:4:before", "link:30:after", "link:61:after"),
+    *("rename:1:before", "rename:1:after", "rename:20:before", "rename:41:after"),
+    *("commit:3:before", "commit:4:after", "commit:30:before", "commit:61:after"),
+    *("fdatasync:25:before", "fdatasync:26:after", "fsync:40:after", "unlink:1:after"),
+]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_dies_between_two_steps(tmp_path: Path, step: str) -> None:
+    log = nasty_log(SMALL, 5)
+    pipeline = csv_pipeline(tmp_path, log.write(tmp_path / "events.jsonl"))
+    command = [sys.executable, str(DIES_AT), step, "run", str(pipeline.file)]
+    died = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120, check=False)
+    assert died.returncode == -signal.SIGKILL, died.stderr.decode()
+    honest(pipeline, log)
+    ends_well(pipeline, log)
+
+
+def test_dies_while_it_mends_what_a_death_left(tmp_path: Path) -> None:
+    log = nasty_log(SMALL, 5)
+    pipeline = csv_pipeline(tmp_path, log.write(tmp_path / "events.jsonl"))
+    for step in ("link:20:after", "commit:1:after", "commit:2:before", "rename:1:before", "link:2:before"):
+        command = [sys.executable, str(DIES_AT), step, "run", str(pipeline.file)]
+        died = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120, check=False)
+        assert died.returncode == -signal.SIGKILL, died.stderr.decode()
+        honest(pipeline, log)
+    ends_well(pipeline, log)

@@ -1,0 +1,58 @@
+"""The nasty change log arrives complete, in order, exactly once, with the right schema file for each version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.support.cli import afterbay
+from tests.support.nasty_log import nasty_log
+from tests.support.nasty_pipeline import NastyPipeline, canal_pipeline, csv_pipeline
+from tests.support.verify import differences, read
+
+
+def arrives(pipeline: NastyPipeline) -> None:
+    log = nasty_log()
+    done = afterbay("run", pipeline.file, "--json", cwd=pipeline.folder)
+    assert done.exit_code == 0, done.err
+    assert differences(read(pipeline.lake, pipeline.form), log, pipeline.form) == []
+    report = done.data
+    assert report["outcome"] == "completed"
+    assert report["rows_stored"] == log.stored_rows
+    assert report["rows_repeated"] >= log.repeats
+    assert report["ddls"] == log.ddls
+    assert report["files"] == pipeline.data_files()
+
+
+def test_as_csv(tmp_path: Path) -> None:
+    arrives(csv_pipeline(tmp_path, nasty_log().write(tmp_path / "events.jsonl")))
+
+
+def test_as_canal_json(tmp_path: Path) -> None:
+    arrives(canal_pipeline(tmp_path, nasty_log().write(tmp_path / "events.jsonl")))
+
+
+def test_from_plain_gzip_and_zstd_parts(tmp_path: Path) -> None:
+    arrives(csv_pipeline(tmp_path, nasty_log().write_parts(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("spool", "lake"),
+    [
+        pytest.param({"disk_quota": "64KiB", "memory": "4KiB", "segment": "8KiB"}, {"shards": 1}, id="a tiny quota"),
+        pytest.param({"disk_quota": "1GiB", "memory": "256MiB", "segment": "64MiB"}, {"shards": 16}, id="much room"),
+    ],
+)
+def test_whatever_the_room(tmp_path: Path, spool: dict[str, str], lake: dict[str, int]) -> None:
+    events = nasty_log().write(tmp_path / "events.jsonl")
+    arrives(csv_pipeline(tmp_path, events, spool=spool, lake=lake))
+
+
+def test_a_second_run_does_nothing(tmp_path: Path) -> None:
+    pipeline = csv_pipeline(tmp_path, nasty_log().write(tmp_path / "events.jsonl"), lake={"file_size": "8MiB"})
+    assert afterbay("run", pipeline.file, cwd=tmp_path).exit_code == 0
+    before = {path: path.read_bytes() for path in pipeline.lake.rglob("*") if path.is_file()}
+    again = afterbay("run", pipeline.file, "--json", cwd=tmp_path)
+    assert again.exit_code == 0, again.err
+    assert (again.data["rows_stored"], again.data["files"], again.data["ddls"]) == (0, 0, 0)
+    assert {path: path.read_bytes() for path in pipeline.lake.rglob("*") if path.is_file()} == before

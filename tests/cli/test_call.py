@@ -1,0 +1,102 @@
+"""A call of the command line as a whole: help, refusals, exit codes, and what is imported for it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from afterbay.cli.app import call
+from afterbay.errors import EnvironmentRefused, RunFailed
+
+VERBS = ["run", "validate", "plan", "graph", "status", "schema", "init", "nodes list", "nodes show"]
+
+
+@pytest.fixture(autouse=True)
+def _without_color(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+
+
+def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert [verb for verb in VERBS if f"  {verb.split()[0]} " not in out] == []
+
+
+def test_no_arguments_print_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call([]) == 0
+    assert "Usage: afterbay" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_examples_and_json(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call([*verb.split(), "--help"]) == 0
+    out = capsys.readouterr().out
+    assert "Examples:\n" in out
+    assert "--json" in out
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("afterbay ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["rnu", "x.yaml"], "Did you mean 'run'"),
+        (["run"], "PIPELINE"),
+        (["run", "x.yaml", "--untill", "end"], "--until"),
+        (["run", "x.yaml", "--log-level", "loud"], "loud"),
+        (["run", "x.yaml", "--until", "soon"], "--until 'soon'"),
+        (["run", "x.yaml", "--stop-timeout", "-3"], "--stop-timeout"),
+        (["graph", "x.yaml", "--format", "png"], "png"),
+        (["status"], "neither a pipeline nor a state directory"),
+        (["nodes"], "Missing command"),
+    ],
+)
+def test_an_invalid_call_exits_2_and_says_why(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
+    assert "[call.invalid]" in err
+    assert "hint: " in err
+
+
+def test_an_invalid_call_is_answered_in_json_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["run", "--json", "--nonsense"]) == 2
+    out, err = capsys.readouterr()
+    assert json.loads(out)["error"] == "call.invalid"
+    assert err == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code"),
+    [(RunFailed("x", "y"), 1), (EnvironmentRefused("state.locked", "by 17"), 3), (KeyError("surprise"), 1)],
+)
+def test_what_a_verb_raises_becomes_text_and_exit_code(
+    error: Exception, exit_code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(_: object) -> object:
+        raise error
+
+    monkeypatch.setattr("afterbay.state.status.read_status", refuse)
+    assert call(["status", "--state", "somewhere"]) == exit_code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert type(error).__name__ in err or "[" in err
+
+
+def test_help_imports_none_of_what_running_needs() -> None:
+    heavy = {"pyarrow", "pydantic", "networkx", "rich", "boto3", "sqlite3", "ruamel", "opentelemetry", "msgspec"}
+    script = (
+        "import sys\nfrom afterbay.cli import app\nassert app.call(['--help']) == 0\n"
+        f"print(sorted(set(sys.modules) & {heavy!r}), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stderr == "[]\n"

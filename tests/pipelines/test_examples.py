@@ -1,0 +1,89 @@
+"""Every pipeline in `pipelines/` validates, runs to its end in an empty folder, and stores what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.reader.bucket import Bucket, read_bucket
+from tests.reader.canal_rows import CanalForm
+from tests.reader.csv_rows import CsvDialect
+from tests.reader.paths import StoreShape
+from tests.support.cli import REPOSITORY, afterbay
+
+FOLDER = REPOSITORY / "pipelines"
+CSV = CsvDialect(commit_ts=True)
+
+
+def sound(root: Path, shape: StoreShape, form: CsvDialect | CanalForm) -> Bucket:
+    bucket = read_bucket(root, shape, form)
+    assert bucket.findings == ()
+    assert bucket.unindexed == ()
+    return bucket
+
+
+def change_log_to_files(cwd: Path) -> None:
+    bucket = sound(cwd / "afterbay-demo" / "change_log", StoreShape("json"), CanalForm())
+    assert sorted(bucket.tables) == [("shop", "customers"), ("shop", "orders")]
+    assert [file.type for file in bucket.ddls] == [1, 3, 3, 5, 7]
+    (customers,) = bucket.tables["shop", "customers"]
+    assert [column.name for column in customers.schema.columns] == ["id", "name"]
+    # The change of the key 2 to 3 is a delete and an insert.
+    assert [(row.op, row.values[0]) for row in customers.rows] == [("I", "1"), ("I", "2"), ("D", "2"), ("I", "3")]
+    notes = [row.values[3] for row in bucket.rows("shop", "orders")]
+    assert "two lines:\nleave it at the door" in notes
+    assert "\\N is not NULL" in notes
+    assert None in notes
+
+
+def fan_out(cwd: Path) -> None:
+    archive = sound(cwd / "afterbay-demo" / "archive", StoreShape("json", date="none"), CanalForm())
+    reporting = sound(cwd / "afterbay-demo" / "reporting", StoreShape("csv", date="none"), CSV)
+    assert {schema for schema, _ in reporting.tables} == {"reporting"}
+    for schema, table in archive.tables:
+        rows = [(row.op, row.commit_ts, row.values) for row in archive.rows(schema, table)]
+        routed = [(row.op, row.commit_ts, row.values) for row in reporting.rows("reporting", f"{schema}_{table}")]
+        assert routed == (rows if table.startswith("accounts_") else [])
+    assert archive.checkpoint == reporting.checkpoint
+
+
+def python_function(cwd: Path) -> None:
+    bucket = sound(cwd / "afterbay-demo" / "masked", StoreShape("csv", date="month"), CSV)
+    for versions in bucket.tables.values():
+        for version in versions:
+            names = [column.name for column in version.schema.columns]
+            if "owner" in names:
+                owners = {row.values[names.index("owner")] for row in version.rows}
+                assert all(owner is not None and len(owner) == 4 and owner.endswith("***") for owner in owners)
+
+
+def quickstart(cwd: Path) -> None:
+    sound(cwd / "afterbay-demo" / "lake", StoreShape("csv"), CSV)
+
+
+EXAMPLES: dict[str, Callable[[Path], None]] = {
+    "change_log_to_files": change_log_to_files,
+    "fan_out": fan_out,
+    "python_function": python_function,
+    "quickstart": quickstart,
+}
+
+
+def test_no_example_is_untested() -> None:
+    assert sorted(path.stem for path in FOLDER.glob("*.yaml")) == sorted(EXAMPLES)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_runs(tmp_path: Path, name: str) -> None:
+    file = FOLDER / f"{name}.yaml"
+    events = str(FOLDER / "events" / "shop.jsonl")
+    valid = afterbay("validate", file, cwd=tmp_path, EVENTS=events)
+    assert valid.exit_code == 0, valid.out + valid.err
+    run = afterbay("run", file, "--json", cwd=tmp_path, EVENTS=events)
+    assert run.exit_code == 0, run.err
+    assert run.data["outcome"] == "completed"
+    EXAMPLES[name](tmp_path)
+    again = afterbay("run", file, "--json", cwd=tmp_path, EVENTS=events)
+    assert again.exit_code == 0, again.err
+    assert again.data["files"] == 0

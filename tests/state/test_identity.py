@@ -1,0 +1,113 @@
+"""Whose state is it: another pipeline, other options, a newer version, another program, damage (I10)."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from tests.support.state import Run, open_state
+
+from afterbay.errors import EnvironmentRefused, PipelineInvalid
+from afterbay.schema import Json
+from afterbay.state.identity import Difference, differences
+from afterbay.state.status import read_status
+
+STORED: dict[str, Json] = {
+    "changes": {"type": "log", "path": "a.jsonl"},
+    "csv": {"type": "encode_csv", "quote": '"', "include_commit_ts": True},
+}
+
+
+def test_each_difference_is_listed_old_to_new() -> None:
+    given: dict[str, Json] = {
+        "csv": {"type": "encode_csv", "quote": "", "terminator": "\n"},
+        "lake": {"type": "files"},
+    }
+    assert differences(STORED, given) == (
+        Difference("changes", "path", '"a.jsonl"', "absent"),
+        Difference("changes", "type", '"log"', "absent"),
+        Difference("csv", "include_commit_ts", "true", "absent"),
+        Difference("csv", "quote", '"\\""', '""'),
+        Difference("csv", "terminator", "absent", '"\\n"'),
+        Difference("lake", "type", "absent", '"files"'),
+    )
+    assert differences(STORED, dict(reversed(STORED.items()))) == ()
+
+
+def test_other_options_are_refused_with_each_of_them_and_a_way_out(tmp_path: Path) -> None:
+    open_state(tmp_path, identity=STORED).close()
+    given: dict[str, Json] = {**STORED, "csv": {"type": "encode_csv", "quote": "'", "include_commit_ts": False}}
+    with pytest.raises(PipelineInvalid) as caught:
+        open_state(tmp_path, identity=given)
+    error = caught.value
+    assert error.exit_code == 2
+    assert [(item.code, item.place.node if item.place else None) for item in error.diagnostics] == [
+        ("state.identity", "csv"),
+        ("state.identity", "csv"),
+    ]
+    assert "csv.include_commit_ts: true -> false" in str(error)
+    assert "put `quote` back" in str(error)
+    open_state(tmp_path, identity=STORED).close()  # the refusal left nothing behind, the lock neither
+
+
+def test_another_pipelines_state_is_refused(tmp_path: Path) -> None:
+    open_state(tmp_path).close()
+    with pytest.raises(PipelineInvalid, match=r"state\.pipeline.*'orders'.*'payments'"):
+        open_state(tmp_path, pipeline="payments")
+
+
+def test_a_newer_database_is_refused_by_run_and_status(tmp_path: Path) -> None:
+    open_state(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / "checkpoint.db", isolation_level=None)) as connection:
+        connection.execute(
+            "insert into _sqlite_migrations (migration_set, name, applied_at) "
+            "values ('afterbay.checkpoint', 'm0099_from_tomorrow', 'then')"
+        )
+    for reader in (open_state, read_status):
+        with pytest.raises(EnvironmentRefused, match=r"state\.newer.*m0099_from_tomorrow"):
+            reader(tmp_path)
+
+
+def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "checkpoint.db", isolation_level=None)) as connection:
+        connection.execute("create table photos (id integer primary key)")
+    before = (tmp_path / "checkpoint.db").read_bytes()
+    with pytest.raises(EnvironmentRefused, match=r"state\.foreign"):
+        open_state(tmp_path)
+    assert (tmp_path / "checkpoint.db").read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", [b"this is no database" * 100, None], ids=["not sqlite", "a page overwritten"])
+def test_a_damaged_database_is_refused_with_a_way_out(tmp_path: Path, damage: bytes | None) -> None:
+    run = Run(tmp_path)
+    run.store(7, 1)
+    run.state.close()
+    path = tmp_path / "checkpoint.db"
+    whole = path.read_bytes()
+    path.write_bytes(damage if damage is not None else whole[:4096] + b"\xa5" * 4096 + whole[8192:])
+    with pytest.raises(EnvironmentRefused, match=r"state\.corrupt") as caught:
+        open_state(tmp_path)
+    assert "backup" in str(caught.value.hint)
+    path.write_bytes(whole)
+    open_state(tmp_path).close()
+
+
+def test_a_row_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.store(7, 1)
+    run.state.close()
+    with closing(sqlite3.connect(tmp_path / "checkpoint.db", isolation_level=None)) as connection:
+        connection.execute("update checkpoints set cursor = '[1, 2'")
+    for reader in (open_state, read_status):
+        with pytest.raises(EnvironmentRefused, match=r"state\.corrupt"):
+            reader(tmp_path)
+
+
+def test_a_state_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for directory in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(EnvironmentRefused, match=r"state\.folder"):
+            open_state(directory)
+    assert (tmp_path / "file").read_text() == ""

@@ -1,0 +1,69 @@
+"""Status: read beside a run without disturbing it, and without a run."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from tests.support.state import PIPELINE, SINK, SOURCE, Run, intent, open_state, schema
+
+from afterbay.errors import EnvironmentRefused
+from afterbay.state.status import IntentStatus, SinkStatus, read_status
+
+
+def test_while_a_run_goes_on(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.state.schema(SOURCE, "d1", 3, schema(3))
+    run.state.finish_ddl(SINK, "d1", 3, [])
+    run.store(7, 1)
+    run.state.begin(intent(8, 2))
+    status = read_status(tmp_path)
+    assert status.pipeline == PIPELINE
+    assert status.locked
+    assert status.holder is not None
+    assert status.holder.pid == os.getpid()
+    assert status.checkpoints[SOURCE].commit_ts == 7
+    assert status.checkpoints[SOURCE].cursor == {"at": 7}
+    assert status.updated_at == "2026-03-01T12:00:00.000+00:00"
+    assert status.sinks == {SINK: SinkStatus(files=1, rows=4, bytes=100, ddls=1, positions=1)}
+    assert status.intents == (IntentStatus(SINK, intent(8, 2).path, 4, 100),)
+    assert status.schemas == {SOURCE: 1}
+    # The run goes on behind the reader, and the reader sees it.
+    run.store(9, 1, "d2")
+    assert read_status(tmp_path).checkpoints[SOURCE].commit_ts == 9
+    run.state.close()
+    assert not read_status(tmp_path).locked
+
+
+def test_as_json(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.store(7, 1)
+    data = json.loads(json.dumps(read_status(tmp_path).to_dict()))
+    run.state.close()
+    assert data["checkpoints"][SOURCE]["commit_ts"] == 7
+    assert (data["files"], data["rows"], data["bytes"]) == (1, 4, 100)
+    assert data["holder"]["pid"] == os.getpid()
+    assert data["migrations"][0] == "m0001_initial"
+
+
+def test_before_the_first_run_there_is_nothing_to_read(tmp_path: Path) -> None:
+    for directory in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(EnvironmentRefused, match=r"state\.absent"):
+            read_status(directory)
+    (tmp_path / "checkpoint.db").touch()  # a run is just making it
+    with pytest.raises(EnvironmentRefused, match=r"state\.absent"):
+        read_status(tmp_path)
+
+
+def test_reading_changes_no_byte_of_the_database(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.store(7, 1)
+    run.state.close()
+    before = (tmp_path / "checkpoint.db").read_bytes()
+    read_status(tmp_path)
+    assert (tmp_path / "checkpoint.db").read_bytes() == before
+    state = open_state(tmp_path)
+    assert state.restart.checkpoints[SOURCE].commit_ts == 7
+    state.close()

@@ -1,0 +1,55 @@
+"""The `afterbay` command as a user has it: in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+COMMAND = (sys.executable, "-c", "import sys; from afterbay.cli import main; sys.exit(main())")
+REPOSITORY = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a call ended."""
+
+    exit_code: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> Any:
+        """What `--json` printed."""
+        return json.loads(self.out)
+
+    @property
+    def codes(self) -> list[str]:
+        """The codes of the findings that `--json` printed."""
+        return [item["code"] for item in self.data["diagnostics"]]
+
+
+def afterbay(*arguments: str | Path, cwd: Path, timeout: float = 120, **env: str) -> Finished:
+    """Runs the command to its end."""
+    done = subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        cwd=cwd,
+        env=os.environ | env,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=timeout,
+        check=False,
+    )
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+def started(*arguments: str | Path, cwd: Path, errors: Path) -> subprocess.Popen[bytes]:
+    """Starts the command; what it says on stderr goes to the file `errors`."""
+    with errors.open("ab") as file:
+        return subprocess.Popen(
+            [*COMMAND, *map(str, arguments)], cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=file
+        )

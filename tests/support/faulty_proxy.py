@@ -1,0 +1,138 @@
+"""An HTTP proxy on the loopback that spoils chosen requests, in the ways a network does."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+
+class Fault(Enum):
+    """What becomes of one request."""
+
+    NONE = auto()
+    LOSE_ANSWER = auto()  # done at the server, then the connection is cut
+    REFUSE = auto()  # 503 SlowDown; the server never sees it
+    FORBID = auto()  # 403; the server never sees it
+    CONFLICT = auto()  # 409 ConditionalRequestConflict
+    NO_UPLOAD = auto()  # 404 NoSuchUpload
+    HANG = auto()  # never answered
+    CUT_BODY = auto()  # the answer ends half-way
+
+
+_ANSWERS = {
+    Fault.REFUSE: (503, "SlowDown"),
+    Fault.FORBID: (403, "AccessDenied"),
+    Fault.CONFLICT: (409, "ConditionalRequestConflict"),
+    Fault.NO_UPLOAD: (404, "NoSuchUpload"),
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a test chooses by: `query` is the raw query text."""
+
+    method: str
+    path: str
+    query: str
+
+
+@dataclass
+class Proxy:
+    """`choose` gives each request its fault; the default is none. `seen` holds all requests, in order."""
+
+    address: str = ""
+    choose: Callable[[Request], Fault] = lambda request: Fault.NONE
+    ignore_conditions: bool = False
+    seen: list[Request] = field(default_factory=list)
+    released: threading.Event = field(default_factory=threading.Event)
+
+    def spoil(self, method: str, fault: Fault, times: int = 1, query: str = "") -> None:
+        """The next `times` requests of `method` whose query contains `query` get `fault`."""
+        left = [times]
+
+        def choose(request: Request) -> Fault:
+            if request.method != method or query not in request.query or not left[0]:
+                return Fault.NONE
+            left[0] -= 1
+            return fault
+
+        self.choose = choose
+
+
+@contextmanager
+def faulty_proxy(target: str) -> Iterator[Proxy]:
+    """A proxy before `target`. Hanging requests end with the context."""
+    proxy = Proxy()
+    host = urlsplit(target).netloc
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+        def handle_one_request(self) -> None:
+            try:
+                super().handle_one_request()
+            except ConnectionError:
+                self.close_connection = True
+
+        def _pass_on(self) -> None:
+            parts = urlsplit(self.path)
+            request = Request(self.command, parts.path, parts.query)
+            proxy.seen.append(request)
+            fault = proxy.choose(request)
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if fault in _ANSWERS:
+                status, code = _ANSWERS[fault]
+                self._answer(status, [], f"<Error><Code>{code}</Code><Message>spoilt</Message></Error>".encode())
+                return
+            if fault is Fault.HANG:
+                proxy.released.wait()
+                self.close_connection = True
+                return
+            if proxy.ignore_conditions:
+                del self.headers["If-None-Match"]
+            upstream = http.client.HTTPConnection(host)
+            upstream.request(self.command, self.path, body, dict(self.headers))
+            answer = upstream.getresponse()
+            content = answer.read()
+            headers = [item for item in answer.getheaders() if item[0].lower() not in ("connection", "date", "server")]
+            upstream.close()
+            if fault is Fault.LOSE_ANSWER:
+                self.close_connection = True
+                return
+            self._answer(answer.status, headers, content, cut=fault is Fault.CUT_BODY)
+
+        def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes, cut: bool = False) -> None:
+            self.send_response(status)
+            for name, value in headers:
+                self.send_header(name, value)
+            if not any(name.lower() == "content-length" for name, _ in headers):
+                self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(content[: len(content) // 2] if cut else content)
+            if cut:
+                self.close_connection = True
+
+        do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _pass_on
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, name="faulty-proxy")
+    thread.start()
+    proxy.address = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield proxy
+    finally:
+        proxy.released.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
