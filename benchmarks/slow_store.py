@@ -235,7 +235,7 @@ def _sample(run: Run, seen: Seen, peaks: _Peaks, folder: Path) -> None:
 def _disk(folder: Path) -> int:
     """Bytes in the spool's segment files."""
     total = 0
-    for path in folder.rglob("*.seg*"):
+    for path in folder.rglob("segment-*"):
         try:
             total += path.stat().st_size
         except FileNotFoundError:

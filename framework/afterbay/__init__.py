@@ -55,6 +55,8 @@ if TYPE_CHECKING:
         Until,
     )
     from afterbay.pipeline import Pipeline
+    from afterbay.runtime.credit import Credit
+    from afterbay.runtime.ledger import Token
     from afterbay.runtime.report import RunReport
     from afterbay.runtime.run import Run
     from afterbay.schema import Column, RowPosition, TableName, TableSchema
@@ -72,6 +74,7 @@ __all__ = [
     "ChangeBatch",
     "Clock",
     "Column",
+    "Credit",
     "DdlKind",
     "Diagnostic",
     "DrainMarker",
@@ -108,6 +111,7 @@ __all__ = [
     "TableName",
     "TableSchema",
     "Telemetry",
+    "Token",
     "Transform",
     "TransformContext",
     "TransformOperator",
@@ -127,6 +131,8 @@ _LIGHT_TO_HEAVY = (
     "compile.plan",
     "compile.registry",
     "telemetry",
+    "runtime.credit",
+    "runtime.ledger",
     "runtime.report",
     "runtime.run",
 )

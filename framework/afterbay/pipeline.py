@@ -152,7 +152,7 @@ class Pipeline:
         run = self.start(until=until, adopt=adopt, telemetry=telemetry)
         try:
             report = run.wait()
-        except BaseException:
+        except (KeyboardInterrupt, SystemExit):
             run.cancel()
             run.wait()
             raise

@@ -36,21 +36,21 @@ class Bad:
 
 
 INVALID = {
-    "unknown node type": Bad("encode_csv", "encode_cvs", "node.type", ("encode_cvs", "encode_csv"), 5),
+    "unknown node type": Bad("encode_csv", "encode_cvs", "node.unknown", ("encode_cvs", "encode_csv"), 5),
     "wrong port type": Bad("inputs: spool", "inputs: csv", "edge.type", ("SpoolEntry", "EncodedBatch"), 7),
     "cycle": Bad("inputs: bank", "inputs: csv", "graph.cycle", ("csv",), 5),
-    "unknown input": Bad("inputs: spool", "inputs: spol", "edge.unknown", ("spol", "spool"), 7),
+    "unknown input": Bad("inputs: spool", "inputs: spol", "inputs.unknown", ("spol", "spool"), 7),
     "unused output": Bad(
-        "  spool: {", "  more: {type: encode_csv, inputs: bank}\n  spool: {", "graph.unused", ("more",), 6
+        "  spool: {", "  more: {type: encode_csv, inputs: bank}\n  spool: {", "output.unused", ("more",), 6
     ),
     "duplicate key": Bad("  spool: {", "  csv: {", "yaml.duplicate", ("csv",), 6),
-    "missing variable": Bad("./lake", '"${NOWHERE_TO_BE_FOUND}"', "env.missing", ("NOWHERE_TO_BE_FOUND",), 7),
+    "missing variable": Bad("./lake", '"${NOWHERE_TO_BE_FOUND}"', "variable.missing", ("NOWHERE_TO_BE_FOUND",), 7),
     "quota smaller than a segment": Bad(
         "disk_quota: 64MiB", "disk_quota: 64MiB, segment: 128MiB", "spool.segment", ("64MiB", "128MiB"), 6
     ),
     "unknown scheme": Bad("./lake", "s4://bucket/lake", "uri.scheme", ("s4", "s3"), 7),
-    "key of another node": Bad("rows: 2000", "file_size: 1MiB", "node.key", ("file_size", "cloud_storage"), 4),
-    "not a number": Bad("rows: 2000", "rows: many", "node.value", ("rows",), 4),
+    "key of another node": Bad("rows: 2000", "file_size: 1MiB", "option.unknown", ("file_size", "cloud_storage"), 4),
+    "not a number": Bad("rows: 2000", "rows: many", "option.invalid", ("rows",), 4),
 }
 
 
@@ -150,6 +150,12 @@ def run_log(folder: Path, *lines: str, more: str = "") -> Finished:
     return run_bad(folder, text + more)
 
 
+def place(done: Finished) -> tuple[str, int]:
+    """Where the first finding is: file name and line."""
+    found = done.data["diagnostics"][0]["place"]
+    return Path(found["file"]).name, found["line"]
+
+
 def stored(folder: Path) -> dict[tuple[str, str], int]:
     bucket = read_bucket(folder / "lake", StoreShape("csv"), CsvDialect(commit_ts=True))
     assert bucket.findings == ()
@@ -160,14 +166,14 @@ def test_a_line_that_is_not_json(tmp_path: Path) -> None:
     done = run_log(tmp_path, message("a", 10, {"id": "1"}), "{not json")
     assert done.exit_code == 1
     assert done.codes == ["change_log.line"]
-    assert "events.jsonl:2" in done.out
+    assert place(done) == ("events.jsonl", 2)
 
 
 def test_a_row_with_a_column_that_its_table_does_not_have(tmp_path: Path) -> None:
     done = run_log(tmp_path, message("a", 10, {"id": "1"}), message("a", 11, {"id": "2", "extra": "x"}))
     assert done.exit_code == 1
     assert "extra" in done.out
-    assert "events.jsonl:2" in done.out
+    assert place(done) == ("events.jsonl", 2)
 
 
 def test_two_tables_on_one_target(tmp_path: Path) -> None:

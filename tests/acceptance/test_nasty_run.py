@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from tests.support.cli import afterbay
 from tests.support.nasty_log import nasty_log
 from tests.support.nasty_pipeline import NastyPipeline, canal_pipeline, csv_pipeline
@@ -36,16 +35,21 @@ def test_from_plain_gzip_and_zstd_parts(tmp_path: Path) -> None:
     arrives(csv_pipeline(tmp_path, nasty_log().write_parts(tmp_path)))
 
 
-@pytest.mark.parametrize(
-    ("spool", "lake"),
-    [
-        pytest.param({"disk_quota": "64KiB", "memory": "4KiB", "segment": "8KiB"}, {"shards": 1}, id="a tiny quota"),
-        pytest.param({"disk_quota": "1GiB", "memory": "256MiB", "segment": "64MiB"}, {"shards": 16}, id="much room"),
-    ],
-)
-def test_whatever_the_room(tmp_path: Path, spool: dict[str, str], lake: dict[str, int]) -> None:
+def test_with_much_room(tmp_path: Path) -> None:
     events = nasty_log().write(tmp_path / "events.jsonl")
-    arrives(csv_pipeline(tmp_path, events, spool=spool, lake=lake))
+    room = {"disk_quota": "1GiB", "memory": "256MiB", "segment": "64MiB"}
+    arrives(csv_pipeline(tmp_path, events, spool=room, lake={"shards": 16, "file_size": "64MiB"}))
+
+
+def test_with_next_to_no_room_transactions_are_cut_and_nothing_else_is_wrong(tmp_path: Path) -> None:
+    log = nasty_log()
+    room = {"disk_quota": "64KiB", "memory": "4KiB", "segment": "8KiB"}
+    pipeline = csv_pipeline(tmp_path, log.write(tmp_path / "events.jsonl"), spool=room, lake={"shards": 1})
+    done = afterbay("run", pipeline.file, "--json", cwd=pipeline.folder)
+    assert done.exit_code == 0, done.err
+    assert done.data["flushes"]["quota"] > 0
+    wrong = differences(read(pipeline.lake, pipeline.form), log, pipeline.form)
+    assert [text for text in wrong if "[transaction.split]" not in text] == []
 
 
 def test_a_second_run_does_nothing(tmp_path: Path) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
+from afterbay.cli import main
 from afterbay.cli.app import call
 from afterbay.errors import EnvironmentRefused, RunFailed
 
@@ -50,7 +53,7 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
         (["run"], "PIPELINE"),
         (["run", "x.yaml", "--untill", "end"], "--until"),
         (["run", "x.yaml", "--log-level", "loud"], "loud"),
-        (["run", "x.yaml", "--until", "soon"], "--until 'soon'"),
+        (["run", "x.yaml", "--until", "soon"], "until 'soon'"),
         (["run", "x.yaml", "--stop-timeout", "-3"], "--stop-timeout"),
         (["graph", "x.yaml", "--format", "png"], "png"),
         (["status"], "neither a pipeline nor a state directory"),
@@ -64,7 +67,7 @@ def test_an_invalid_call_exits_2_and_says_why(
     out, err = capsys.readouterr()
     assert out == ""
     assert said in err
-    assert "[call.invalid]" in err
+    assert ".invalid] " in err
     assert "hint: " in err
 
 
@@ -90,6 +93,17 @@ def test_what_a_verb_raises_becomes_text_and_exit_code(
     out, err = capsys.readouterr()
     assert out == ""
     assert type(error).__name__ in err or "[" in err
+
+
+def test_a_signal_after_the_end_is_too_late_to_change_the_outcome(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        request.addfinalizer(partial(signal.signal, number, signal.getsignal(number)))
+    monkeypatch.setattr(sys, "argv", ["afterbay", "--version"])
+    assert main() == 0
+    signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGINT)
 
 
 def test_help_imports_none_of_what_running_needs() -> None:

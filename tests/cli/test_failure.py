@@ -86,8 +86,9 @@ def test_an_unexpected_exception_is_a_defect_with_its_trace(capsys: pytest.Captu
     assert "please report it" in told
 
 
-def test_a_node_that_failed_shows_where_in_its_code() -> None:
-    error = RunFailed("node.failed", "KeyError: 'price'", place=Place(node="redact"))
+@pytest.mark.parametrize("code", ["node.failed", "python.raised"])
+def test_foreign_code_that_failed_shows_where(code: str) -> None:
+    error = RunFailed(code, "KeyError: 'price'", place=Place(node="redact"))
     error.__cause__ = raised(KeyError("price"))
     assert "test_failure.py" in Failure.of(error).traces[0]
 

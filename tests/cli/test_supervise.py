@@ -100,6 +100,17 @@ def test_a_failed_run_raises_what_failed() -> None:
         watch(FakeRun([goes_on, fails]))
 
 
+def test_a_display_that_fails_does_not_leave_a_run_behind() -> None:
+    class Broken(Heard):
+        def show(self, now: Snapshot) -> None:
+            raise BrokenPipeError("stderr is gone")
+
+    run = FakeRun([goes_on])
+    with pytest.raises(BrokenPipeError):
+        watch(run, Broken())
+    assert run.calls == ["cancel"]
+
+
 def test_the_display_sees_every_tick_and_the_end() -> None:
     def passes(run: FakeRun) -> None:
         run.telemetry.node("changes").passed(10, 100)

@@ -35,7 +35,7 @@ def test_a_size_is_read_as_written(text: object, size: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "MiB", "-1", "1.5", "64M", "1e3", "0x10", True, None, 1.5, -1, "9" * 40, 1 << 63])
 def test_what_is_no_size_is_refused(text: object) -> None:
-    with pytest.raises(ValueError, match="size|bytes"):
+    with pytest.raises(ValueError, match=r"size|bytes"):
         parse_bytes(text)
 
 
@@ -47,7 +47,9 @@ def test_a_duration_is_read_as_written(text: object, seconds: float) -> None:
     assert parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "5", "s", "-5s", "5 s", "1h 30m", True, None, -1, float("nan"), float("inf"), 1e12])
+@pytest.mark.parametrize(
+    "text", ["", "5", "s", "-5s", "5 s", "1h 30m", True, None, -1, float("nan"), float("inf"), 1e12]
+)
 def test_what_is_no_duration_is_refused(text: object) -> None:
     with pytest.raises(ValueError, match="duration"):
         parse_duration(text)

@@ -1,8 +1,9 @@
 """Reads a whole store as a consumer would (§10), and checks every rule that a consumer relies on.
 
 A store that is being written, or whose writer was killed, may hold one thing that a settled one may not: in each
-directory one complete data file whose index entry is still to come. Those are `Bucket.unindexed`; anything else
-that is wrong is in `Bucket.findings`. Imports nothing of the writer: written from the protocol page alone.
+directory one complete data file whose index entry is still to come (`Bucket.unindexed`), and a writer's unfinished
+files in a hidden folder at the root (`Bucket.temporary`), which no reader looks at. Anything else that is wrong is in
+`Bucket.findings`. Imports nothing of the writer: written from the protocol page alone.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class Bucket:
     databases: Mapping[str, tuple[SchemaFile, ...]]
     checkpoint: int | None
     unindexed: tuple[str, ...]
+    temporary: tuple[str, ...]
     findings: tuple[Finding, ...]
 
     @property
@@ -88,6 +90,7 @@ class _Reading:
         self._form = form
         self._findings: list[Finding] = []
         self._unindexed: list[str] = []
+        self._temporary: list[str] = []
         self._checkpoint: int | None = None
         self._schemas: dict[TablePath, dict[int, SchemaFile]] = defaultdict(dict)
         self._files: dict[StreamPath, dict[int, str]] = defaultdict(dict)
@@ -117,7 +120,8 @@ class _Reading:
             self._bounds(owner, held)
         for table, version in per_version:
             self._find("schema.missing", f"{table.schema}/{table.table}/{version}", "rows without a schema file")
-        return Bucket(tables, databases, self._checkpoint, tuple(self._unindexed), tuple(self._findings))
+        left = tuple(self._unindexed), tuple(self._temporary)
+        return Bucket(tables, databases, self._checkpoint, *left, tuple(self._findings))
 
     def _find(self, rule: str, path: str, message: str) -> None:
         self._findings.append(Finding(rule, path, message))
@@ -137,6 +141,8 @@ class _Reading:
                 self._files[stream][number] = path
             case IndexPath(stream):
                 self._indexes[stream] = path
+            case None if path.startswith(".") and "/" in path:
+                self._temporary.append(path)
             case None:
                 self._find("name.unknown", path, "no rule of the protocol gives such a name")
 

@@ -49,6 +49,13 @@ def test_a_file_that_is_not_yet_in_the_index_is_named_and_not_read(tmp_path: Pat
     assert len(bucket.rows("zoo", "pets")) == 4
 
 
+def test_what_a_dead_writer_left_in_its_hidden_folder_is_named_apart(tmp_path: Path) -> None:
+    bucket = read(tmp_path, healthy() | {".writer/half": "torn"})
+    assert bucket.findings == ()
+    assert bucket.temporary == (".writer/half",)
+    assert [finding.rule for finding in read(tmp_path, {".half": "torn"}).findings] == ["name.unknown"]
+
+
 def test_rows_below_the_checkpoint_that_are_not_there_are_counted(tmp_path: Path) -> None:
     bucket = read(tmp_path, healthy())
     pets = [1001, 1001, 1005, 1009, 1010, 2001]

@@ -136,8 +136,18 @@ def test_fan_out_the_checkpoint_waits_for_both_sinks(tmp_path: Path) -> None:
             held.set()
             assert checked.wait(10)
 
+    def both_have_ten(out: Outlet) -> None:
+        while len(STORES["one"].rows("a")) < 10 or len(STORES["two"].rows("a")) < 10:
+            out.wait(0.01)
+
+    def first_has_all(out: Outlet) -> None:
+        while len(STORES["one"].rows("a")) < 20:
+            out.wait(0.01)
+        stored.set()
+
+    stored = threading.Event()
     BEFORE_PUT["two"] = hold
-    script(rows("a", 1, 10), Promise(10), rows("a", 11, 20), Promise(20))
+    script(rows("a", 1, 10), Promise(10), both_have_ten, rows("a", 11, 20), first_has_all, Promise(20))
     graph = plan(
         tmp_path,
         ("log", Scripted(script="s"), ()),
@@ -146,6 +156,7 @@ def test_fan_out_the_checkpoint_waits_for_both_sinks(tmp_path: Path) -> None:
     )
     run = start(graph)
     assert held.wait(10)
+    assert stored.wait(10)
     run._state.flush()
     seen.append(run.checkpoints()["log"].commit_ts)
     checked.set()

@@ -6,6 +6,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.support.encoded import encoded
+from tests.support.spool import ON_DISK, PATIENCE, SMALL, FaultyFiles, in_thread, opened
 
 from afterbay.errors import Cancelled
 from afterbay.spool.budget import ENTRY_OVERHEAD
@@ -13,8 +15,8 @@ from afterbay.spool.faults import SpoolMisuse
 from afterbay.spool.limits import Limits
 from afterbay.spool.segments import HEADER_BYTES
 from afterbay.units import GIB, MIB
-from tests.support.encoded import encoded
-from tests.support.spool import ON_DISK, PATIENCE, SMALL, Bench, FaultyFiles, in_thread, opened
+
+LARGE = SMALL.quota - 20_000
 
 
 def test_the_default_limits() -> None:
@@ -56,6 +58,7 @@ def test_an_oversized_entry_waits_for_an_empty_spool_and_stays_in_memory(tmp_pat
         assert waits.wait(PATIENCE)
         small.release()
         huge = future.result(PATIENCE)
+        assert bench.meter.totals.quota_waits == 1, "it waited for the small one's end"
         assert huge.oversized
         assert huge.in_memory
         assert bench.spool.pressure.over()
@@ -64,7 +67,7 @@ def test_an_oversized_entry_waits_for_an_empty_spool_and_stays_in_memory(tmp_pat
 
 
 def test_a_put_without_room_waits_for_a_release_and_says_how_long(tmp_path: Path) -> None:
-    with opened(tmp_path / "spool") as bench:
+    with opened(tmp_path / "spool", Limits(quota=100_000, memory=60_000, segment=16_000)) as bench:
         held = [bench.spool.put(encoded(bytes(12_000))) for _ in range(7)]
         waits = threading.Event()
 
@@ -99,11 +102,11 @@ def test_a_wait_below_the_high_watermark_still_asks_the_sink_to_flush(tmp_path: 
 
 def test_a_cancelled_wait_leaves_nothing_behind(tmp_path: Path) -> None:
     with opened(tmp_path / "spool") as bench:
-        held = bench.spool.put(encoded(bytes(90_000)))
+        held = bench.spool.put(encoded(bytes(LARGE)))
         before = bench.spool.levels()
         waits = threading.Event()
         bench.spool.pressure.subscribe(waits.set)
-        future = in_thread(lambda: bench.spool.put(encoded(bytes(90_000))))
+        future = in_thread(lambda: bench.spool.put(encoded(bytes(LARGE))))
         assert waits.wait(PATIENCE)
         bench.spool.cancel()
         with pytest.raises(Cancelled):
@@ -118,23 +121,16 @@ def test_a_cancelled_wait_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_a_put_that_waits_when_the_spool_closes_is_cancelled_a_later_one_is_misuse(tmp_path: Path) -> None:
     with opened(tmp_path / "spool") as bench:
-        bench.spool.put(encoded(bytes(90_000)))
+        bench.spool.put(encoded(bytes(LARGE)))
         waits = threading.Event()
         bench.spool.pressure.subscribe(waits.set)
-        future = in_thread(lambda: bench.spool.put(encoded(bytes(90_000))))
+        future = in_thread(lambda: bench.spool.put(encoded(bytes(LARGE))))
         assert waits.wait(PATIENCE)
         bench.spool.close()
         with pytest.raises(Cancelled):
             future.result(PATIENCE)
         with pytest.raises(SpoolMisuse, match="closed"):
             bench.spool.put(encoded(b"late"))
-
-
-def fill(bench: Bench, share: float) -> None:
-    """Puts entries of 1 % of the quota until the spool holds at least `share` of it."""
-    size = bench.limits.quota // 100 - ENTRY_OVERHEAD - HEADER_BYTES
-    while (levels := bench.spool.levels()).memory + levels.disk <= share * levels.quota:
-        bench.spool.put(encoded(bytes(size)))
 
 
 def test_the_high_watermark_suppresses_the_source_and_the_low_one_resumes_it(tmp_path: Path) -> None:
@@ -145,11 +141,12 @@ def test_the_high_watermark_suppresses_the_source_and_the_low_one_resumes_it(tmp
         held = []
         while not bench.spool.pressure.over():
             assert window.under_way == 0, "below the high watermark a credit comes back at once"
-            held.append(bench.spool.put(encoded(bytes(10_000))))
+            held.append(bench.spool.put(encoded(bytes(20_000))))
             taken = credit()
             bench.spool.enqueued(taken)
         levels = bench.spool.levels()
-        assert 0.8 * levels.quota < levels.memory + levels.disk < 0.83 * levels.quota
+        assert 0.8 * levels.quota < levels.memory + levels.disk < 0.823 * levels.quota
+        held.append(bench.spool.put(encoded(bytes(20_000))))
         assert wakes == ["flush"], "once when the mark is passed, not at each entry above it"
         bench.spool.enqueued(credit())
         assert window.under_way == 2
@@ -198,20 +195,15 @@ def test_a_spool_without_memory_still_takes_one_entry_after_the_other(tmp_path: 
 def test_small_entries_that_pin_full_segments_do_not_stop_the_spool(tmp_path: Path) -> None:
     """Each segment holds one large dead entry and one small live one: the disk is full of dead bytes (I8, I9)."""
     with opened(tmp_path / "spool", Limits(quota=100_000, memory=20_000, segment=20_000)) as bench:
-        filler = bench.spool.put(encoded(bytes(12_900)))
-        large, small = [], []
-        for _ in range(4):
-            large.append(bench.spool.put(encoded(bytes(18_500))))
+        filler = bench.spool.put(encoded(bytes(12_000)))
+        small = []
+        for _ in range(2):
+            large = bench.spool.put(encoded(bytes(18_500)))
             small.append(bench.spool.put(encoded(bytes(1_000))))
-            if not small[-1].in_memory and len(bench.files()) == 4:
-                break
-            small[-1].release()
-            small[-1] = bench.spool.put(encoded(bytes(1_000)))
+            large.release()
         filler.release()
-        for entry in large:
-            entry.release()
         bench.spool.drain()
-        assert len(bench.files()) == 4, "the small ones keep every file"
+        assert [size > 19_000 for size in bench.files().values()] == [True, True], "the small ones keep both files"
         waits = threading.Event()
         bench.spool.pressure.subscribe(waits.set)
         future = in_thread(lambda: bench.spool.put(encoded(bytes(60_000))))
@@ -244,7 +236,7 @@ def test_a_segment_that_is_not_unlinked_yet_is_paid_for(tmp_path: Path) -> None:
 
     files.before_unlink = stall
     with opened(tmp_path / "spool", SMALL, files) as bench:
-        entry = bench.spool.put(encoded(bytes(17_000)))
+        entry = bench.spool.put(encoded(bytes(40_000)))
         stored = bench.spool.levels()
         entry.release()
         assert unlinking.wait(PATIENCE)
@@ -261,5 +253,5 @@ def test_an_entry_that_is_admitted_wakes_the_sink_only_after_the_lock_is_free(tm
     with opened(tmp_path / "spool") as bench:
         seen: list[int] = []
         bench.spool.pressure.subscribe(lambda: seen.append(in_thread(bench.spool.levels).result(PATIENCE).entries))
-        fill(bench, 0.8)
-        assert seen == [bench.spool.levels().entries]
+        bench.spool.put(encoded(bytes(LARGE)))
+        assert seen == [1]

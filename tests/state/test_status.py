@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.support.state import PIPELINE, SINK, SOURCE, Run, intent, open_state, schema
+from tests.support.state import PIPELINE, SINK, SOURCE, Run, image, intent, open_state, schema
 
 from afterbay.errors import EnvironmentRefused
 from afterbay.state.status import IntentStatus, SinkStatus, read_status
@@ -65,5 +65,21 @@ def test_reading_changes_no_byte_of_the_database(tmp_path: Path) -> None:
     read_status(tmp_path)
     assert (tmp_path / "checkpoint.db").read_bytes() == before
     state = open_state(tmp_path)
+    assert state.restart.checkpoints[SOURCE].commit_ts == 7
+    state.close()
+
+
+def test_of_a_killed_run_the_log_is_read_and_left_for_the_next_start(tmp_path: Path) -> None:
+    """A connection that may write would fold the log into the database as it closes: that is the owner's alone."""
+    run = Run(tmp_path / "home")
+    run.store(7, 1)
+    killed = image(tmp_path / "home", tmp_path / "killed")
+    run.state.close()
+    before = {path.name: path.read_bytes() for path in killed.iterdir()}
+    status = read_status(killed)
+    assert not status.locked
+    assert status.checkpoints[SOURCE].commit_ts == 7
+    assert {name: (killed / name).read_bytes() for name in before} == before
+    state = open_state(killed)
     assert state.restart.checkpoints[SOURCE].commit_ts == 7
     state.close()

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -205,6 +208,25 @@ def test_a_folder_that_was_pruned_is_made_again(bench: Bench) -> None:
     assert store.get("shop/orders/445/2024-05-16/CDC1.csv") == b"y"
 
 
+def test_a_folder_that_is_pruned_under_a_write_is_made_again_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, cleanup = bench.open(), bench.open()
+    store.check()
+    store.put_if_absent("shop/CDC1.csv", [b"x"], 1)
+    real, old = local.UnnamedDraft, ["shop/CDC1.csv"]
+
+    def pruned_meanwhile(folder: int, views: list[memoryview]) -> object:
+        if old:
+            cleanup.delete([old.pop()])
+        return real(folder, views)
+
+    monkeypatch.setattr(local, "UnnamedDraft", pruned_meanwhile)
+    store.put_if_absent("shop/CDC2.csv", [b"y"], 1)
+
+    assert store.get("shop/CDC2.csv") == b"y"
+
+
 def test_deleting_removes_folders_that_become_empty_and_no_others(bench: Bench, tmp_path: Path) -> None:
     store = bench.open()
     store.check()
@@ -300,7 +322,7 @@ def test_checking_makes_the_root_and_opening_does_not(bench: Bench, tmp_path: Pa
 def test_a_root_that_is_a_file_is_refused_with_the_reason(bench: Bench, tmp_path: Path) -> None:
     (tmp_path / "lake").write_text("not a folder")
 
-    with pytest.raises(EnvironmentRefused, match="cannot be (written|opened)"):
+    with pytest.raises(EnvironmentRefused, match=r"cannot be (written|opened)"):
         bench.open().check()
 
 
@@ -313,6 +335,52 @@ def test_a_root_that_cannot_be_written_is_refused(bench: Bench, monkeypatch: pyt
         bench.open().check()
 
     assert caught.value.hint == "the file system is mounted read-only"
+
+
+DYING = """
+import os, signal, sys
+from afterbay.clock import SystemClock
+from afterbay_nodes.storage import local
+from afterbay_nodes.storage.open import open_store
+
+root, step, method, named = sys.argv[1:]
+store = open_store(root, clock=SystemClock(), meter=None)
+store.check()
+store.put_if_absent("shop/first.csv", [b"x"], 1)
+if named == "named":
+    store._unnamed = False
+setattr(os, step, lambda *args, **more: os.kill(os.getpid(), signal.SIGKILL))
+if method == "put":
+    store.put("shop/first.csv", b"replaced")
+else:
+    store.put_if_absent("shop/new.csv", [b"complete"], 8)
+"""
+
+
+@pytest.mark.parametrize(
+    ("method", "step", "named"),
+    [
+        ("put_if_absent", "fdatasync", "unnamed"),
+        ("put_if_absent", "link", "unnamed"),
+        ("put_if_absent", "fsync", "unnamed"),
+        ("put_if_absent", "link", "named"),
+        ("put_if_absent", "unlink", "named"),
+        ("put", "rename", "named"),
+        ("put", "fsync", "named"),
+    ],
+)
+def test_a_process_killed_at_any_step_leaves_an_object_complete_or_absent_and_nothing_else(
+    bench: Bench, tmp_path: Path, method: str, step: str, named: str
+) -> None:
+    dead = subprocess.run([sys.executable, "-c", DYING, bench.uri, step, method, named])
+    assert dead.returncode == -signal.SIGKILL
+
+    store = bench.open()
+    store.sweep()
+
+    found = {path: (tmp_path / "lake" / path).read_bytes() for path in files(tmp_path / "lake")}
+    assert found.pop("shop/first.csv") in ((b"x", b"replaced") if method == "put" else (b"x",))
+    assert found in ({}, {"shop/new.csv": b"complete"})
 
 
 def test_no_descriptor_is_left_open(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,9 @@ from afterbay.schema import Column, RowPosition, TableName, TableSchema
 CSV = FileFormat("csv")
 
 
-def encoded(payload: bytes, *, table: str = "orders", commit_ts: int = 435661838416609281, cuts: int = 1) -> EncodedBatch:
+def encoded(
+    payload: bytes, *, table: str = "orders", commit_ts: int = 435661838416609281, cuts: int = 1
+) -> EncodedBatch:
     """One row whose bytes are `payload`, its body in `cuts` buffers of about the same length."""
     schema = TableSchema(TableName("shop", table), 1, (Column("id", "int"),))
     first = RowPosition(commit_ts, 0)

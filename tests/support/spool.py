@@ -20,9 +20,9 @@ from afterbay.spool.limits import Limits
 from afterbay.spool.spool import Reservoir
 from afterbay.telemetry import NodeMeter, Telemetry
 
-PATIENCE = 60.0  # seconds until a test that waits for another thread gives up
-SMALL = Limits(quota=100_000, memory=20_000, segment=16_000)
-ON_DISK = Limits(quota=1_000_000, memory=200_000, segment=16_000)
+PATIENCE = 20.0  # seconds until a test that waits for another thread gives up
+SMALL = Limits(quota=200_000, memory=40_000, segment=16_000)
+ON_DISK = Limits(quota=1_000_000, memory=400_000, segment=64_000)
 
 T = TypeVar("T")
 
@@ -73,16 +73,21 @@ def rows(folder: Path, sql: str) -> list[tuple[object, ...]]:
         return list(reader.execute(sql))
 
 
+def started(folder: Path, limits: Limits = SMALL, files: Files | None = None) -> Bench:
+    """A spool that the test closes itself."""
+    clock = StillClock()
+    meter = Telemetry("test").node("spool")
+    return Bench(folder, limits, clock, meter, Reservoir.open(folder, limits, clock, meter, files))
+
+
 @contextlib.contextmanager
 def opened(folder: Path, limits: Limits = SMALL, files: Files | None = None) -> Iterator[Bench]:
     """A spool, closed at the end."""
-    clock = StillClock()
-    meter = Telemetry("test").node("spool")
-    spool = Reservoir.open(folder, limits, clock, meter, files)
+    bench = started(folder, limits, files)
     try:
-        yield Bench(folder, limits, clock, meter, spool)
+        yield bench
     finally:
-        spool.close()
+        bench.spool.close()
 
 
 def in_thread(body: Callable[[], T]) -> Future[T]:

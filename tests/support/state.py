@@ -6,11 +6,13 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from afterbay.clock import Clock
+from afterbay.errors import AfterbayError
 from afterbay.node import ResumePoint
 from afterbay.runtime.ledger import Ledger
 from afterbay.schema import Column, Json, RowPosition, TableName, TableSchema
@@ -22,6 +24,8 @@ IDENTITY: Mapping[str, Json] = {"lake": {"type": "files", "uri": "file:///lake"}
 SOURCE = "changes"
 SINK = "lake"
 PATIENCE = 60.0  # seconds until a test that waits for another thread gives up
+
+_opened: list[State] = []
 
 
 class StoppedClock:
@@ -129,13 +133,22 @@ def open_state(
     pipeline: str = PIPELINE,
     identity: Mapping[str, Json] = IDENTITY,
 ) -> State:
-    return State.open(
+    state = State.open(
         directory,
         pipeline=pipeline,
         identity=identity,
         clock=clock if clock is not None else StoppedClock(),
         connector=wire.connect if wire is not None else connect,
     )
+    _opened.append(state)
+    return state
+
+
+def close_all() -> None:
+    """Ends what a failed test left open: its owner's thread would keep the interpreter from ending."""
+    while _opened:
+        with suppress(AfterbayError):
+            _opened.pop().close()
 
 
 def intent(commit_ts: int, number: int, dispatcher: str = "d1", *, to: int | None = None, sink: str = SINK) -> Intent:

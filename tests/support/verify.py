@@ -29,6 +29,7 @@ def differences(bucket: Bucket, log: NastyLog, form: Form) -> list[str]:
     return [
         *(str(finding) for finding in bucket.findings),
         *(f"{path} is not in the index" for path in bucket.unindexed),
+        *(f"{path} is a temporary file" for path in bucket.temporary),
         *_names(bucket, log),
         *(text for name, versions in log.tables.items() for text in _table(str(name), bucket, name, versions, form)),
         *([] if bucket.checkpoint == log.last_commit_ts else [f"metadata says {bucket.checkpoint}"]),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from afterbay.cli import graph, init, nodes, plan, run, schema, status, validate
+from afterbay import __version__
+from afterbay.cli import console, graph, init, nodes, plan, run, schema, status, validate
 from afterbay.cli.failure import Failure
 from afterbay.errors import PipelineInvalid
 
@@ -43,9 +45,7 @@ app.add_typer(node_app, name="nodes")
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        print(f"afterbay {version('afterbay')}")
+        console.result(f"afterbay {__version__}")
         raise typer.Exit
 
 
@@ -82,4 +82,8 @@ def _asks_for_json(arguments: Sequence[str]) -> bool:
 
 def main() -> int:
     """The `afterbay` command."""
-    return call(sys.argv[1:])
+    exit_code = call(sys.argv[1:])
+    # The outcome is told. A late signal must not make another of it while the interpreter winds down.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    return exit_code

@@ -10,6 +10,8 @@ from afterbay.cli import console
 from afterbay.errors import AfterbayError, Cancelled, Diagnostic
 
 DEFECT = 1
+FOREIGN_CODE = frozenset({"node.failed", "python.raised"})
+"""Errors whose cause was raised by a node's or a user's own code: only its stack trace says where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Failure:
             if isinstance(leaf, AfterbayError):
                 diagnostics.extend(_noted(item, leaf) for item in leaf.diagnostics)
                 codes.append(leaf.exit_code)
-                if leaf.code == "node.failed" and leaf.__cause__ is not None:
+                if leaf.code in FOREIGN_CODE and leaf.__cause__ is not None:
                     traces.append(_trace(leaf.__cause__))
             else:
                 unexpected = Diagnostic(

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
     from afterbay.node import Node
     from afterbay.schema import Json
 
@@ -37,20 +39,20 @@ class NodeKey:
 def keys_of(node: type[Node]) -> tuple[NodeKey, ...]:
     """The node's own keys, in the order of declaration."""
     whole = node.model_json_schema()
-    shared = whole.get("$defs", {})
+    shared, properties = whole.get("$defs", {}), whole.get("properties", {})
     return tuple(
         NodeKey(
-            name,
-            type_text(schema, shared),
-            None if name in whole.get("required", ()) else _default(schema),
-            str(schema.get("description", "")),
+            field.alias or name,
+            type_text(properties[field.alias or name], shared),
+            None if field.is_required() else _default(field),
+            field.description or "",
         )
-        for name, schema in whole.get("properties", {}).items()
+        for name, field in node.model_fields.items()
     )
 
 
 def type_text(schema: Schema, shared: Mapping[str, Schema]) -> str:
-    """A JSON Schema in words: `integer`, `text or nothing`, `none | year | month`, `list of text`."""
+    """A JSON Schema in words: `integer`, `list of text`, `none | year`, `integer or text, such as 64MiB`."""
     match schema:
         case {"$ref": str(reference)}:
             return type_text(shared[reference.rpartition("/")[2]], shared)
@@ -59,7 +61,11 @@ def type_text(schema: Schema, shared: Mapping[str, Schema]) -> str:
         case {"const": value}:
             return str(value)
         case {"anyOf": list(choices)} | {"oneOf": list(choices)}:
-            return " or ".join(dict.fromkeys(type_text(cast("Schema", choice), shared) for choice in choices))
+            texts = list(dict.fromkeys(type_text(cast("Schema", choice), shared) for choice in choices))
+            examples = schema.get("examples")
+            if isinstance(examples, list) and "nothing" not in texts:
+                texts[-1] += f", such as {examples[0]}"  # a size or a duration: its text has a form
+            return (", or " if any("," in text for text in texts[:-1]) else " or ").join(texts)
         case {"allOf": [only]}:
             return type_text(cast("Schema", only), shared)
         case {"type": "array"}:
@@ -73,9 +79,12 @@ def type_text(schema: Schema, shared: Mapping[str, Schema]) -> str:
             return "anything"
 
 
-def _default(schema: Schema) -> str:
-    value = schema.get("default")
-    if value is None or isinstance(value, str):
+def _default(field: FieldInfo) -> str:
+    from pydantic import TypeAdapter
+
+    # As the field prints itself in JSON: a size of 67108864 is `64MiB` to whoever writes one.
+    value = TypeAdapter(field.rebuild_annotation()).dump_python(field.get_default(), mode="json")
+    if isinstance(value, str):
         # Quoted where it could not be seen otherwise: "", " ", "\r\n".
-        return "-" if value is None else value if value.strip() and value.isprintable() else json.dumps(value)
-    return json.dumps(value)
+        return value if value.strip() and value.isprintable() else json.dumps(value)
+    return "-" if value is None else json.dumps(value)

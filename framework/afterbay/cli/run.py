@@ -56,12 +56,11 @@ def run(
     A run goes on where the last one stopped: its state directory remembers how far it came. Progress and logs go to
     stderr, the summary (or with --json the report) to stdout.
     """
-    from afterbay.pipeline import Pipeline
+    from afterbay.pipeline import Pipeline, parse_until
     from afterbay.runtime.run import start
     from afterbay.telemetry import Telemetry
 
-    limit = _duration("--stop-timeout", stop_timeout)
-    ends = _until(until)
+    limit, ends = _stop_timeout(stop_timeout), parse_until(until)
     plan = Pipeline.from_yaml(pipeline, state=state).compile()
     telemetry = Telemetry(plan.name)
     with StopSignals() as signals:
@@ -82,7 +81,7 @@ def run(
         finally:
             progress.close()
             detach_logs(logs)
-    _tell(ended, pipeline, as_json=as_json, quiet=quiet)
+        _tell(ended, pipeline, as_json=as_json, quiet=quiet)
     return ended.exit_code
 
 
@@ -95,20 +94,12 @@ def _tell(ended: Ended, pipeline: Path, *, as_json: bool, quiet: bool) -> None:
         console.result(summary(ended.report, str(pipeline)))
 
 
-def _until(text: str | None) -> str | float | None:
-    from afterbay.node import Until
-
-    if text is None or text in [item.value for item in Until]:
-        return text
-    return _duration("--until", text, or_else="end, caught-up, forever or ")
-
-
-def _duration(option: str, text: str, or_else: str = "") -> float:
+def _stop_timeout(text: str) -> float:
     from afterbay.units import parse_duration
 
     try:
         return parse_duration(text)
     except ValueError as error:
         raise PipelineInvalid(
-            "call.invalid", f"{option} {text!r}: {error}", hint=f"give {or_else}a duration such as 30s, 10m or 1h30m"
+            "call.invalid", f"--stop-timeout {text!r}: {error}", hint="give a duration such as 30s or 10m"
         ) from error

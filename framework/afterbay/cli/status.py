@@ -55,7 +55,7 @@ def _directory(pipeline: Path | None, state: Path | None) -> Path:
         )
     from afterbay.pipeline import Pipeline
 
-    return Pipeline.from_yaml(pipeline).compile().state_dir
+    return Pipeline.from_yaml(pipeline).state_dir
 
 
 def _text(found: StateStatus) -> str:

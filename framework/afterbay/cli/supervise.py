@@ -92,25 +92,36 @@ def supervise(
     The exit code is 0 if all that was under way is stored, 128 + n after a second signal n, 1 if the drain did not
     make it in time. Raises what `run.wait` raises.
     """
+    try:
+        report, cancelled_by = _watch(run, signals, progress, stop_timeout, monotonic)
+    except BaseException:
+        run.cancel()  # whatever failed here must not leave a run behind that nobody watches
+        raise
+    if report.outcome != "cancelled":
+        return Ended(report, 0)
+    return Ended(report, 1 if cancelled_by is None else 128 + cancelled_by)
+
+
+def _watch(
+    run: Supervised, signals: StopSignals, progress: Progress, stop_timeout: float, monotonic: Callable[[], float]
+) -> tuple[RunReport, signal.Signals | None]:
+    """The report, and the signal that cancelled the run, if one did."""
     began = monotonic()
-    acted = 0  # signals acted on
+    draining = False
+    cancelled_by: signal.Signals | None = None
     while True:
         report = run.wait(TICK_SECONDS)
         progress.show(Snapshot.take(run.plan, run.telemetry, monotonic() - began))
         if report is not None:
-            break
-        arrived = len(signals.received)
-        if arrived and not acted:
-            acted = 1
+            return report, cancelled_by
+        if signals.received and not draining:
+            draining = True
             progress.say(
                 f"{signals.received[0].name}: storing what is under way, then stopping (within "
                 f"{duration(stop_timeout)}; a second signal stops at once)"
             )
             run.drain(stop_timeout)
-        elif arrived > 1 and acted == 1:
-            acted = 2
-            progress.say(f"{signals.received[1].name}: stopping at once; what is under way comes again next time")
+        elif len(signals.received) > 1 and cancelled_by is None:
+            cancelled_by = signals.received[1]
+            progress.say(f"{cancelled_by.name}: stopping at once; what is under way comes again next time")
             run.cancel()
-    if report.outcome != "cancelled":
-        return Ended(report, 0)
-    return Ended(report, 128 + signals.received[1] if acted == 2 else 1)

@@ -42,7 +42,7 @@ def plan_of(draft: Draft, registry: Callable[[], Registry] = Registry.installed)
     findings = Findings()
     if not 1 <= len(draft.nodes) <= MOST_NODES:
         message = f"a pipeline has 1 to {MOST_NODES} nodes; this one has {len(draft.nodes)}"
-        findings.add("graph.size", message, draft.locator.value_spot("nodes"))
+        findings.add("graph.size", message, draft.locator.value_spot("nodes"), "split it into several")
         findings.stop()
     wired = wire(draft, findings)
     check_graph(wired, findings, registry)

@@ -142,7 +142,12 @@ class _Reader:
             self._add("node.type", f"{name_shown} has no `type`", key, hint)
         elif not isinstance(type_name, str):
             spot = self._document.value_spot("nodes", name, "type")
-            self._add("node.type", f"the `type` of {name_shown} is text, not {_kind(type_name)}", spot)
+            self._add(
+                "node.type",
+                f"the `type` of {name_shown} is text, not {_kind(type_name)}",
+                spot,
+                "quote it to make it text",
+            )
         inputs = self._inputs(name, name_shown, value.get("inputs"))
         parallelism = self._parallelism(name, name_shown, value.get("parallelism", 1))
         options = {option: item for option, item in value.items() if option not in NODE_KEYS}
@@ -174,10 +179,11 @@ class _Reader:
             return value
         got = value if isinstance(value, int) and not isinstance(value, bool) else _kind(value)
         spot = self._document.value_spot("nodes", name, "parallelism")
-        self._add("parallelism.invalid", f"`parallelism` of {shown} is 1 to {MOST_PARALLEL}, not {got}", spot)
+        message = f"`parallelism` of {shown} is 1 to {MOST_PARALLEL}, not {got}"
+        self._add("parallelism.invalid", message, spot, "such as `parallelism: 4`: threads side by side")
         return 1
 
-    def _add(self, code: str, message: str, spot: Spot, hint: str | None = None) -> None:
+    def _add(self, code: str, message: str, spot: Spot, hint: str) -> None:
         self._findings.add(code, message, spot, hint)
 
 

@@ -15,8 +15,8 @@ class Findings:
     def __bool__(self) -> bool:
         return bool(self._found)
 
-    def add(self, code: str, message: str, spot: Spot, hint: str | None = None, field: str | None = None) -> None:
-        """One finding at `spot`."""
+    def add(self, code: str, message: str, spot: Spot, hint: str, field: str | None = None) -> None:
+        """One finding at `spot`. `hint` says what would be right: no finding leaves a person without it."""
         self._found.append(Diagnostic(code, message, spot.place, hint, spot.snippet, field))
 
     def stop(self) -> None:

@@ -63,7 +63,7 @@ class _Checks:
                     self._bridge(wanted, edge),
                 )
 
-    def _bridge(self, wanted: object, edge: Edge) -> str | None:
+    def _bridge(self, wanted: object, edge: Edge) -> str:
         """Nodes of this pipeline that give what is wanted, else types that would turn the one into the other."""
         down = {name for name in self._nodes if edge.target in self._topology.upstream(name)} | {edge.target}
         here = [
@@ -80,7 +80,9 @@ class _Checks:
                 between.append(name)
         if between:
             return f"put a node between that makes {type_name(wanted)} of it: {listed(between)}"
-        return None
+        return (
+            f"no node that is installed makes {type_name(wanted)} of {type_name(edge.payload)}: read from another one"
+        )
 
     def _unused_outputs(self) -> None:
         used = {(edge.source, edge.port) for edge in self._topology.edges}

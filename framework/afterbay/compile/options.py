@@ -7,8 +7,6 @@ that is wrong), with the keys that are allowed, and what was probably meant.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
-
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
@@ -18,7 +16,7 @@ from afterbay.compile.envelope import NODE_KEYS, NodeSection
 from afterbay.compile.findings import Findings
 from afterbay.compile.registry import Registry, option_names
 from afterbay.compile.suggest import closest, listed
-from afterbay.errors import PipelineInvalid
+from afterbay.errors import Diagnostic, PipelineInvalid
 from afterbay.node import BuildContext, Node
 from afterbay.printable import visible
 
@@ -43,7 +41,7 @@ def load_types(sections: Sequence[NodeSection], document: Document, registry: Re
             found[section.type_name] = registry.load(section.type_name)
         except PipelineInvalid as error:
             for item in error.diagnostics:
-                findings.add(item.code, item.message, spot, item.hint)
+                findings.add(item.code, item.message, spot, item.hint or "this is a fault of the pack")
     findings.stop()
     return found
 
@@ -65,6 +63,9 @@ def build_nodes(
         except ValidationError as error:
             for detail in error.errors(include_url=False, include_input=False):
                 options.tell(detail, findings)
+        except PipelineInvalid as error:
+            for item in error.diagnostics:
+                options.pass_on(item, findings)
         else:
             drafts.append(DraftNode(section.name, node, section.inputs, section.parallelism))
     findings.stop()
@@ -92,13 +93,13 @@ class _Options:
         if detail["type"] == "missing":
             missing = visible(str(loc[-1]))
             message = f"{where} needs the key '{missing}'" + (f" in '{name}'" if name else "")
-            findings.add("option.missing", message, self._document.key_spot(*path), self._example_of(loc))
+            findings.add("option.missing", message, self._document.key_spot(*path), self._about(loc))
         elif detail["type"] == "extra_forbidden":
             key = str(loc[-1])
             message = f"{where} has no key '{visible(key)}'" + (
                 f" in '{name.rpartition('.')[0]}'" if len(loc) > 1 else ""
             )
-            hint = self._hint_for_key(key) if len(loc) == 1 else None
+            hint = self._hint_for_key(key) if len(loc) == 1 else self._about(loc)
             findings.add("option.unknown", message, self._document.key_spot(*path), hint)
         else:
             text = detail["msg"]
@@ -111,6 +112,15 @@ class _Options:
                 self._document.value_spot(*path) if name else self._document.key_spot(*path),
                 self._hint_for_value(detail),
             )
+
+    def pass_on(self, item: Diagnostic, findings: Findings) -> None:
+        """A finding that the node made itself: at the option that it names, or that its code starts with (`uri.…`)."""
+        first = item.code.partition(".")[0]
+        field = item.field or (first if first in option_names(self._node) else "")
+        path = ("nodes", self._section.name, *self._known_part(tuple(part for part in field.split(".") if part)))
+        spot = self._document.value_spot(*path) if len(path) > 2 else self._document.key_spot(*path)
+        message = f"node '{self._section.name}' ({self._section.type_name}): {item.message}"
+        findings.add(item.code, message, spot, item.hint or self._about(path[2:]), item.field)
 
     def _known_part(self, loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
         """The part of a pydantic location that the file has: unions and validators put their own names into it."""
@@ -134,14 +144,17 @@ class _Options:
         yield from self._classes.items()
         yield from self._registry.loadable()
 
-    def _hint_for_value(self, detail: ErrorDetails) -> str | None:
+    def _hint_for_value(self, detail: ErrorDetails) -> str:
         if detail["type"] in ("string_type", "string_unicode"):
             return "quote the value to make it text"
-        return None
+        return self._about(detail["loc"])
 
-    def _example_of(self, loc: tuple[str | int, ...]) -> str | None:
-        field: Any = self._node.model_fields.get(str(loc[0])) if len(loc) == 1 else None
-        return None if field is None or not field.description else f"`{loc[0]}`: {field.description}"
+    def _about(self, loc: tuple[str | int, ...]) -> str:
+        """What the option is for, or where to read it."""
+        field = self._node.model_fields.get(str(loc[0])) if loc else None
+        if field is not None and field.description:
+            return f"`{loc[0]}`: {field.description}"
+        return f"`afterbay nodes show {self._section.type_name}` tells the keys and their values"
 
 
 def _within_a_sentence(text: str) -> str:

@@ -20,6 +20,10 @@ MAX_VALUES = 20_000
 MAX_CHARACTERS = 4 * MAX_BYTES
 MAX_DEPTH = 32
 
+_TOO_DEEP = "no option of a node is that deep: is a bracket left open?"
+_ESCAPE = 'write it as an escape in double quotes, such as "\\t"'
+_QUOTE = "check the indentation and the brackets, and quote text that holds ': ', '#', '{' or '['"
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -74,7 +78,7 @@ class _Open:
 class _Refused(Exception):
     """Carries the place of the fault out of the loop. Never leaves this module."""
 
-    def __init__(self, code: str, message: str, span: Span, hint: str | None = None) -> None:
+    def __init__(self, code: str, message: str, span: Span, hint: str) -> None:
         super().__init__(message)
         self.code, self.message, self.span, self.hint = code, message, span, hint
 
@@ -87,6 +91,7 @@ def read_tree(data: bytes, file: str) -> tuple[Entries, SourceText]:
             "yaml.size",
             f"the file has more than {MAX_BYTES} bytes: it is no pipeline file",
             SourceText(file, "").spot(FILE_START),
+            "was another file meant?",
         )
         findings.stop()
     text = _decoded(data, file, findings)
@@ -154,7 +159,7 @@ class _Builder:
                     raise _Refused("yaml.version", "pipeline files are YAML 1.2", span, "remove the %YAML line")
             elif isinstance(event, yaml.ScalarEvent):
                 tag = self._tag(event, span, "str")
-                value = str(event.value)
+                value = self._joined(str(event.value), span)
                 scalar = Text(value, event.style is None and tag is None, span)
                 self._add(scalar, _Weight(1, len(value), 0), event.anchor)
             elif isinstance(event, yaml.AliasEvent):
@@ -169,6 +174,17 @@ class _Builder:
                 self._end()
         return self._root
 
+    def _joined(self, text: str, span: Span) -> str:
+        """`text` with the pairs of surrogates that JSON writes for one character joined; a lone one is told."""
+        if text.isascii():
+            return text
+        try:
+            return text.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            message = "an escape stands for half a character (a lone surrogate)"
+            self._findings.add("yaml.character", message, self._source.spot(span), "write the character itself")
+            return ""
+
     def _tag(self, event: Any, span: Span, kind: str) -> str | None:
         tag = None if event.ctag is None else str(event.tag)
         if tag not in (None, "!", f"tag:yaml.org,2002:{kind}"):
@@ -182,16 +198,21 @@ class _Builder:
 
     def _alias(self, name: str, span: Span) -> None:
         if any(item.anchor == name for item in self._open):
-            raise _Refused("yaml.alias", f"'*{visible(name)}' refers to what it stands in", span)
+            raise _Refused("yaml.alias", f"'*{visible(name)}' refers to what it stands in", span, "write the value out")
         if name not in self._anchors:
-            raise _Refused("yaml.alias", f"'*{visible(name)}' refers to no anchor above it", span)
+            raise _Refused(
+                "yaml.alias",
+                f"'*{visible(name)}' refers to no anchor above it",
+                span,
+                f"write &{visible(name)} before the value",
+            )
         tree, weight = self._anchors[name]
         self._add(replace(tree, span=span), weight, None)
 
     def _start(self, item: _Open) -> None:
         self._open.append(item)
         if len(self._open) > MAX_DEPTH:
-            raise _Refused("yaml.depth", f"more than {MAX_DEPTH} levels deep", item.span)
+            raise _Refused("yaml.depth", f"more than {MAX_DEPTH} levels deep", item.span, _TOO_DEEP)
 
     def _end(self) -> None:
         done = self._open.pop()
@@ -209,9 +230,10 @@ class _Builder:
                 "yaml.size",
                 f"more than {MAX_VALUES} values or {MAX_CHARACTERS} characters; an alias counts as what it repeats",
                 tree.span,
+                "split the pipeline into several files",
             )
         if len(self._open) + weight.depth > MAX_DEPTH:
-            raise _Refused("yaml.depth", f"more than {MAX_DEPTH} levels deep", tree.span)
+            raise _Refused("yaml.depth", f"more than {MAX_DEPTH} levels deep", tree.span, _TOO_DEEP)
         if anchor is not None:
             self._anchors[anchor] = (tree, weight)
         if self._open:
@@ -225,7 +247,12 @@ class _Builder:
         found: dict[str, tuple[Text, Tree]] = {}
         for key, value in zip(done.children[::2], done.children[1::2], strict=True):
             if not isinstance(key, Text):
-                self._findings.add("yaml.key", "a key is a word, not a list or a mapping", self._source.spot(key.span))
+                self._findings.add(
+                    "yaml.key",
+                    "a key is a word, not a list or a mapping",
+                    self._source.spot(key.span),
+                    "write `key: value`",
+                )
             elif key.plain and key.text == "<<":
                 self._findings.add(
                     "yaml.merge",
@@ -248,7 +275,7 @@ class _Builder:
 def _events(text: str) -> Iterator[Any]:
     """The parser's events. Raises `_Refused` at a syntax error."""
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+    from ruamel.yaml.error import MarkedYAMLError
     from ruamel.yaml.reader import ReaderError
 
     try:
@@ -261,20 +288,22 @@ def _events(text: str) -> Iterator[Any]:
     except ReaderError as error:
         before = text[: error.position]
         span = Span.point(before.count("\n") + 1, len(before) - before.rfind("\n"))
-        raise _Refused("yaml.character", f"the character U+{error.character:04X} is not allowed", span) from error
-    except (YAMLError, ValueError) as error:
-        # The parser's own slips on strange input (a bad escape, a number of a version) come as ValueError.
-        raise _Refused("yaml.syntax", f"this is not YAML: {visible(str(error))}", FILE_START) from error
+        raise _Refused(
+            "yaml.character", f"the character U+{error.character:04X} is not allowed", span, _ESCAPE
+        ) from error
+    except Exception as error:
+        # The parser slips on strange input (it asserts, it indexes past the end): the file is at fault all the same.
+        raise _Refused("yaml.syntax", f"this is not YAML: {visible(str(error))}", FILE_START, _QUOTE) from error
 
 
-def _syntax_hint(text: str, span: Span) -> str | None:
+def _syntax_hint(text: str, span: Span) -> str:
     lines = text.split("\n")
     line = lines[span.line - 1] if span.line <= len(lines) else ""
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return "indent by spaces: YAML allows no tabs there"
     if "{" in line and "${" in line:
         return 'inside { } and [ ], quote a reference: "${VAR}"'
-    return None
+    return _QUOTE
 
 
 def _span(event: Any) -> Span:

@@ -9,7 +9,7 @@ from afterbay.compile.draft import Draft, DraftNode
 from afterbay.compile.findings import Findings
 from afterbay.compile.port_types import port_types_of
 from afterbay.compile.source_text import Spot
-from afterbay.compile.suggest import closest, did_you_mean
+from afterbay.compile.suggest import closest, did_you_mean, listed
 from afterbay.compile.topology import Edge, Topology
 from afterbay.node import PortTypes, Sink, Source
 from afterbay.printable import visible
@@ -56,7 +56,8 @@ class _Wiring:
             path = tuple(int(part) if part.isdigit() else part for part in (found.field or "").split(".") if part)
             spot = locator.value_spot("nodes", name, *path) if path else locator.key_spot("nodes", name)
             place = spot if found.place is None else Spot(found.place, found.snippet)
-            self._findings.add(found.code, f"node '{name}': {found.message}", place, found.hint, found.field)
+            hint = found.hint or f"`afterbay nodes show {node.type_name}` tells the keys and their values"
+            self._findings.add(found.code, f"node '{name}': {found.message}", place, hint, found.field)
         if item.parallelism > 1 and not capabilities.parallel:
             hint = "it has `shards` instead" if capabilities.sharded else "leave `parallelism` out"
             spot = locator.value_spot("nodes", name, "parallelism")
@@ -114,7 +115,7 @@ class _Wiring:
                 "inputs.sink",
                 f"node '{item.name}' reads from '{name}', which is a sink ({type_name}) and gives nothing",
                 spot,
-                did_you_mean("", givers, otherwise="the nodes that can be read are"),
+                f"the nodes that can be read are: {listed(givers)}",
             )
             return None
         if not dot and len(ports) == 1:
@@ -122,14 +123,14 @@ class _Wiring:
         if port in ports:
             return name, port
         what = f"has no output '{visible(port)}'" if dot else "has several outputs"
-        self._findings.add(
-            "inputs.port",
-            f"node '{item.name}' reads from '{name}', which {what}",
-            spot,
-            did_you_mean(port, [f"{name}.{known}" for known in ports], otherwise="its outputs are")
-            if len(ports) > 1
-            else f"it has one output: write '{name}'",
-        )
+        outputs = [f"{name}.{known}" for known in ports]
+        hint = f"its outputs are: {listed(outputs)}"
+        if len(ports) == 1:
+            hint = f"it has one output: write '{name}'"
+        elif dot:
+            hint = did_you_mean(f"{name}.{port}", outputs, otherwise="its outputs are")
+        message = f"node '{item.name}' reads from '{name}', which {what}"
+        self._findings.add("inputs.port", message, spot, hint)
         guess = closest(port, ports)
         self._certain = False
         return None if guess is None else (name, guess)

@@ -27,7 +27,7 @@ from afterbay.runtime.credit import Credit
 from afterbay.spool.faults import SpoolMisuse
 from afterbay.spool.limits import Limits
 
-ENTRY_OVERHEAD = 2048
+ENTRY_OVERHEAD = 1536
 """Bytes charged for each live entry beside its payload: its objects on the heap, its claims on the way to the store,
 and its row in the catalog. Measured by `benchmarks/spool_put.py`; see docs/adr/0010-spool-admission.md."""
 

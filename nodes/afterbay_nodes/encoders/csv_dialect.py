@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from afterbay_nodes.encoders.joining import Piece, constant, joined, text_of
+from afterbay_nodes.encoders.joining import Piece, constant, joined, replaced, text_of
 
 # What a bare value can be made of: integers, floats with NaN and Inf, true and false.
 _BARE = frozenset("0123456789+-.eNaInftruls")
@@ -59,7 +59,7 @@ class CsvDialect:
         if not self.quote:
             return [self.or_null(self._escaped(raw))]
         quote = self.quote.encode()
-        doubled = pc.replace_substring(raw, quote, quote * 2)
+        doubled = replaced(raw, {quote: quote * 2})
         if not doubled.null_count:
             return [quote, doubled, quote]
         return [self.or_null(joined([quote, doubled, quote], len(text)))]
@@ -80,6 +80,4 @@ class CsvDialect:
         for character in self.delimiter:
             escapes[character.encode()] = b"".join(b"\\%c" % byte for byte in character.encode())
         escapes |= {b"\r": b"\\r", b"\n": b"\\n"}
-        for plain, escape in escapes.items():
-            raw = pc.replace_substring(raw, plain, escape)
-        return raw
+        return replaced(raw, escapes)

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
 from afterbay.messages import ChangeBatch, Op
+from afterbay.schema import TableName
 from afterbay_nodes.encoders.csv_dialect import CsvDialect
 from afterbay_nodes.encoders.csv_table import OP_LETTERS, CsvTable
 from afterbay_nodes.encoders.float_text import go_text
@@ -43,10 +44,10 @@ def arrow_writer(dialect: CsvDialect) -> arrow_csv.WriteOptions:
     )
 
 
-def written(rows: CsvRows, names: tuple[str, str], options: arrow_csv.WriteOptions) -> pa.Buffer:
-    """The lines by Arrow's writer, which quotes all text. `names` are (table, schema)."""
+def written(rows: CsvRows, name: TableName, options: arrow_csv.WriteOptions) -> pa.Buffer:
+    """The lines by Arrow's writer, which quotes all text."""
     n = len(rows.ops)
-    arrays = [OP_LETTERS.take(rows.ops), pa.repeat(names[0], n), pa.repeat(names[1], n)]
+    arrays = [OP_LETTERS.take(rows.ops), pa.repeat(name.table, n), pa.repeat(name.schema, n)]
     arrays += [column for column in (rows.commit_ts, rows.is_update) if column is not None]
     arrays += rows.columns
     out = pa.BufferOutputStream()

@@ -89,7 +89,7 @@ class CanalJsonEncoder(TransformOperator[ChangeBatch, EncodedBatch]):
     def process(self, item: ChangeBatch) -> EncodedBatch:
         """`item` as lines. Raises RunFailed if its rows are not what its schema says, or updates have no old values."""
         tables = self._tables[item.schema]
-        tables.intake.check(item, self._node)
+        tables.intake.check(item, self._node, before=True)
         return encoded(item, _FORMAT, (body_of(self._lines(self._rows(item), tables)),))
 
     def _rows(self, batch: ChangeBatch) -> CanalRows:

@@ -87,7 +87,7 @@ class CsvEncoder(TransformOperator[ChangeBatch, EncodedBatch]):
     def process(self, item: ChangeBatch) -> EncodedBatch:
         """`item` as lines. Raises RunFailed if its rows are not what its schema says."""
         table = self._tables[item.schema]
-        table.intake.check(item, self._node)
+        table.intake.check(item, self._node, before=self._meta.is_update)
         rows = self._rows(item, table)
         if self._writer is not None and all(in_short_range(rows.columns[index]) for index in table.floats):
             body = written(rows, item.schema.name, self._writer)

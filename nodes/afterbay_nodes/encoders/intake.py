@@ -42,8 +42,11 @@ class Intake:
             ),
         )
 
-    def check(self, batch: ChangeBatch, node: str) -> None:
-        """Raises RunFailed naming table, column and position if `batch` is not what its schema says."""
+    def check(self, batch: ChangeBatch, node: str, *, before: bool) -> None:
+        """Raises RunFailed naming table, column and position if `batch` is not what its schema says.
+
+        `before` says that the before-images are to be written, too.
+        """
         n = batch.num_rows
         for name, values in (("ops", batch.ops), ("commit_ts", batch.commit_ts), ("commit_ms", batch.commit_ms)):
             if values is not None and (len(values) != n or values.null_count):
@@ -52,7 +55,7 @@ class Intake:
         if highest > Op.DELETE:
             raise _refused(batch, node, "encode.op", f"operation {highest} is none of insert, update, delete")
         self._check_image(batch, batch.rows, node)
-        if batch.before is not None:
+        if before and batch.before is not None:
             if batch.before.num_rows != n:
                 raise _refused(batch, node, "encode.shape", f"{batch.before.num_rows} before-images for {n} rows")
             self._check_image(batch, batch.before, node)

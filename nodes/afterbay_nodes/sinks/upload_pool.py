@@ -123,7 +123,8 @@ class UploadPool:
                 return
             with self._changed:
                 self._busy -= 1
-                self._changed.notify_all()
+                if self._queue and self._idle:
+                    self._changed.notify()  # a cut may have waited for this
             performed(lane)
 
     def _next(self) -> tuple[Lane, Callable[[Lane], None]] | None:

@@ -79,14 +79,15 @@ def decode(line: bytes) -> Message:
 
 def commit_ts_of(message: Message) -> int:
     """The commit-ts of a row or DDL message. Raises BadLine if it has none."""
-    if message.tidb is None or message.tidb.commit_ts is None:
+    tidb = message.tidb
+    if tidb is None or tidb.commit_ts is None:
         raise BadLine(
             "change_log.line",
             f"a message of type {message.type!r} has no `_tidb.commitTs`",
             message.name,
             hint="let TiCDC send it with `enable-tidb-extension=true`",
         )
-    return message.tidb.commit_ts
+    return tidb.commit_ts
 
 
 def row_columns(message: Message) -> tuple[tuple[Column, ...], tuple[str, ...] | None]:

@@ -12,25 +12,24 @@ class Doubts:
     """
 
     def __init__(self, restored: Iterable[str], commit_ts: int) -> None:
-        self._since: dict[str, int] = dict.fromkeys(restored, commit_ts)
-        self._ended: dict[str, int] = {}
+        self._now: dict[str, int] = dict.fromkeys(restored, commit_ts)
+        self._past: list[tuple[str, int, int]] = []  # (dispatcher, since, ended)
 
     def __contains__(self, dispatcher: str) -> bool:
-        return dispatcher in self._since and dispatcher not in self._ended
+        return dispatcher in self._now
 
     def begin(self, dispatcher: str, commit_ts: int) -> None:
         """The columns after the DDL at `commit_ts` are a guess."""
-        if self._ended.pop(dispatcher, None) is not None or dispatcher not in self._since:
-            self._since[dispatcher] = commit_ts
+        self._now.setdefault(dispatcher, commit_ts)
 
     def end(self, dispatcher: str, commit_ts: int) -> None:
         """A row or DDL at `commit_ts` told the columns."""
-        if dispatcher in self._since:
-            self._ended.setdefault(dispatcher, commit_ts)
+        since = self._now.pop(dispatcher, None)
+        if since is not None:
+            self._past.append((dispatcher, since, commit_ts))
 
     def at(self, watermark: int) -> list[str]:
         """What is in doubt at `watermark`, by name. Forgets what ended at or below it."""
-        for dispatcher, ended in list(self._ended.items()):
-            if ended <= watermark:
-                del self._ended[dispatcher], self._since[dispatcher]
-        return sorted(dispatcher for dispatcher, since in self._since.items() if since <= watermark)
+        self._past = [item for item in self._past if item[2] > watermark]
+        found = {dispatcher for dispatcher, since in self._now.items() if since <= watermark}
+        return sorted(found | {dispatcher for dispatcher, since, _ in self._past if since <= watermark})

@@ -67,9 +67,9 @@ def open_stream(name: str, idle: Callable[[], None], stopping: Callable[[], bool
             ) from error
     head = raw.peek(4)[:4]
     if head.startswith(_GZIP):
-        return gzip.GzipFile(fileobj=raw, mode="rb")
+        return _Unpacked(gzip.GzipFile(fileobj=raw, mode="rb"), raw)
     if head == _ZSTD:
-        return _zstd(raw)
+        return _Unpacked(_zstd_module().ZstdFile(raw, "rb"), raw)
     return raw
 
 
@@ -88,11 +88,6 @@ def damage() -> tuple[type[Exception], ...]:
     return (EOFError, gzip.BadGzipFile, zlib.error, _zstd_module().ZstdError)
 
 
-def _zstd(raw: BinaryIO) -> Stream:
-    stream: Stream = _zstd_module().ZstdFile(raw, "rb")
-    return stream
-
-
 def _zstd_module() -> Any:
     """The module's home depends on the version of Python."""
     if sys.version_info >= (3, 14):
@@ -100,6 +95,21 @@ def _zstd_module() -> Any:
     else:
         from backports import zstd
     return zstd
+
+
+class _Unpacked:
+    """A decompressor and the file it reads, which it does not close by itself. Owns both."""
+
+    def __init__(self, unpacked: Stream, raw: BinaryIO) -> None:
+        self._unpacked = unpacked
+        self._raw = raw
+        self.read1 = unpacked.read1
+        self.seek = unpacked.seek
+
+    def close(self) -> None:
+        """Closes both."""
+        self._unpacked.close()
+        self._raw.close()
 
 
 class _Patient(io.RawIOBase):

@@ -1,7 +1,7 @@
 """The lines of a change log with their places, from a resume position on.
 
 Offsets count bytes of the uncompressed stream, so that a log may be compressed after it was read in part. A file is
-known again by the line before the position: its length and CRC-32.
+known again by the line before the position: its length, and the CRC-32 of its first KiB.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from afterbay.errors import Place, RunFailed
 from afterbay.schema import Json
-from afterbay_nodes.sources.log_files import BLOCK, STDIN, Stream, broken, damage, list_files, open_stream
+from afterbay_nodes.sources.log_files import BLOCK, STDIN, Stopped, Stream, broken, damage, list_files, open_stream
 
-_SHOWN = 1024  # bytes of an overlong line that are kept, for the rejects file
+_SHOWN = 1024  # bytes of an overlong line that are kept, and that the CRC covers
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,45 +38,57 @@ class Mark:
             "offset": self.offset,
             "line": self.number,
             "length": self.length,
-            "crc": zlib.crc32(self.before),
+            "crc": zlib.crc32(self.before[:_SHOWN]),
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Lines that were read together. The first is number `number` and begins at `offset`; each had a line feed.
+    """Lines that were read together, from `start` on; each had a line feed.
 
     `cut`: the last line had none, at the end of its file. `overlong`: the only line was longer than allowed and
     had this many bytes, line feed included; `lines` has its first bytes.
     """
 
-    file: str
-    number: int
-    offset: int
+    start: Mark
     lines: list[bytes]
     cut: bool = False
     overlong: int = 0
+
+    @property
+    def end(self) -> Mark:
+        """The place behind them."""
+        start, last = self.start, self.lines[-1]
+        size = self.overlong or sum(map(len, self.lines)) + len(self.lines) - self.cut
+        length = self.overlong or len(last) + (not self.cut)
+        return Mark(start.file, start.offset + size, start.number + len(self.lines), last, length)
 
 
 class LogReader:
     """Reads the files in name order. Owns the open file; used by one thread."""
 
-    def __init__(self, path: str, longest: int, idle: Callable[[], None], stopping: Callable[[], bool]) -> None:
-        """`longest`: bytes a line may have. `idle()` is called before a read that would block."""
+    def __init__(
+        self,
+        path: str,
+        longest: int,
+        idle: Callable[[], None],
+        stopping: Callable[[], bool],
+        follow: Callable[[], None] | None,
+    ) -> None:
+        """`longest`: bytes a line may have. `idle()` is called before a wait. `follow()` waits at the end of the last
+        file, for it to grow or for a newer one; None: the log ends there.
+        """
         self._path = path
         self._longest = longest
         self._idle = idle
         self._stopping = stopping
+        self._follow = follow
         self._stream: Stream | None = None
 
     def read(self, cursor: Mapping[str, Json] | None) -> Iterator[Lines]:
         """All lines from `cursor` (as `Mark.to_cursor` made it) on, or from the start. Raises Stopped, RunFailed."""
         names = list_files(self._path)
-        if cursor is None:
-            for name in names:
-                yield from self._file(name, None)
-            return
-        first = _text(cursor, "file")
+        first = names[0] if cursor is None else _text(cursor, "file")
         if first not in names:
             raise RunFailed(
                 "change_log.cursor",
@@ -85,8 +97,10 @@ class LogReader:
                 hint="bring the file back, or start with a fresh state",
             )
         yield from self._file(first, cursor)
-        for name in names[names.index(first) + 1 :]:
-            yield from self._file(name, None)
+        last = first
+        while newer := self._newer(last):
+            last = newer[0]
+            yield from self._file(last, None)
 
     def close(self) -> None:
         """Closes the open file."""
@@ -97,50 +111,60 @@ class LogReader:
     def _file(self, name: str, cursor: Mapping[str, Json] | None) -> Iterator[Lines]:
         self.close()
         self._stream = open_stream(name, self._idle, self._stopping)
-        offset, number = 0, 1
-        if cursor is not None:
-            offset, number = _number(cursor, "offset"), _number(cursor, "line")
-            self._go_to(name, offset, _number(cursor, "length"), _number(cursor, "crc"))
+        at = Mark(name, 0, 1, b"", 0) if cursor is None else self._go_to(name, cursor)
         parts: list[bytes] = []  # the blocks of a line that has not ended
         held = 0  # its bytes
-        while block := self._block(name):
+        while block := self._block(name) or self._awaited(name):
             end = block.find(b"\n")
             if end < 0:
-                held += len(block)
-                if held <= self._longest or not parts:
+                if held <= self._longest:
                     parts.append(block)  # past the limit only its start is kept
+                held += len(block)
                 continue
             if held > self._longest:
-                size = held + end + 1
-                yield Lines(name, number, offset, [b"".join(parts)[:_SHOWN]], overlong=size)
-                offset, number, block = offset + size, number + 1, block[end + 1 :]
-                parts = []
+                long = Lines(at, [b"".join(parts)[:_SHOWN]], overlong=held + end + 1)
+                yield long
+                at, parts, held, block = long.end, [], 0, block[end + 1 :]
             lines = b"".join((*parts, block)).split(b"\n")
             rest = lines.pop()
             parts, held = [rest] if rest else [], len(rest)
-            for piece in self._within_limit(Lines(name, number, offset, lines)):
-                yield piece
-                number += len(piece.lines)
-                offset += piece.overlong or sum(map(len, piece.lines)) + len(piece.lines)
-        if held > self._longest:
-            yield Lines(name, number, offset, [b"".join(parts)[:_SHOWN]], cut=True, overlong=held)
-        elif parts:
-            yield Lines(name, number, offset, [b"".join(parts)], cut=True)
+            for found in self._within_limit(at, lines):
+                yield found
+                at = found.end
+        if parts:
+            long_line = held > self._longest
+            line = b"".join(parts)
+            yield Lines(at, [line[:_SHOWN] if long_line else line], cut=True, overlong=held if long_line else 0)
 
-    def _within_limit(self, found: Lines) -> Iterator[Lines]:
-        """The same lines, with overlong ones (there are none, as a rule) apart."""
-        lines = found.lines
+    def _within_limit(self, at: Mark, lines: list[bytes]) -> Iterator[Lines]:
+        """The lines, with overlong ones (there are none, as a rule) apart."""
         if not lines:
             return
         if max(map(len, lines)) <= self._longest:
-            yield found
+            yield Lines(at, lines)
             return
-        number, offset = found.number, found.offset
         for line in lines:
-            size = len(line) + 1
             long = len(line) > self._longest
-            yield Lines(found.file, number, offset, [line[:_SHOWN] if long else line], overlong=size if long else 0)
-            number, offset = number + 1, offset + size
+            found = Lines(at, [line[:_SHOWN] if long else line], overlong=len(line) + 1 if long else 0)
+            yield found
+            at = found.end
+
+    def _newer(self, name: str) -> list[str]:
+        """The files behind `name`, looked up anew: there may be more than at the start."""
+        return [] if name == STDIN else [other for other in list_files(self._path) if other > name]
+
+    def _awaited(self, name: str) -> bytes:
+        """What is appended to `name` when the log is followed; b"" once there is a newer file, or without following."""
+        if self._follow is None or name == STDIN:
+            return b""
+        self._idle()
+        while not self._newer(name):
+            if self._stopping():
+                raise Stopped
+            self._follow()
+            if block := self._block(name):
+                return block
+        return self._block(name)  # what was appended before the newer file was made
 
     def _block(self, name: str) -> bytes:
         assert self._stream is not None
@@ -149,9 +173,10 @@ class LogReader:
         except damage() as error:
             raise broken(name, error) from error
 
-    def _go_to(self, name: str, offset: int, length: int, crc: int) -> None:
-        """Goes to `offset`, if the line before it is the one that the checkpoint knows."""
+    def _go_to(self, name: str, cursor: Mapping[str, Json]) -> Mark:
+        """Goes to the cursor, if the line before it is the one that the checkpoint knows."""
         assert self._stream is not None
+        offset, length = _number(cursor, "offset"), _number(cursor, "length")
         try:
             if name == STDIN:
                 left = offset - length
@@ -159,18 +184,20 @@ class LogReader:
                     left -= len(block)
             else:
                 self._stream.seek(offset - length)
-            before = b""
+            before = bytearray()
             while len(before) < length and (block := self._stream.read1(length - len(before))):
                 before += block
         except damage() as error:
             raise broken(name, error) from error
-        if len(before) != length or zlib.crc32(before.removesuffix(b"\n")) != crc:
+        line = bytes(before.removesuffix(b"\n"))
+        if len(before) != length or zlib.crc32(line[:_SHOWN]) != _number(cursor, "crc"):
             raise RunFailed(
                 "change_log.cursor",
                 f"the file was changed: the line before byte {offset} is not the one that the checkpoint knows",
                 place=Place(file=name),
                 hint="bring the file back as it was (it may only grow), or start with a fresh state",
             )
+        return Mark(name, offset, _number(cursor, "line"), line, length)
 
 
 def _text(cursor: Mapping[str, Json], key: str) -> str:

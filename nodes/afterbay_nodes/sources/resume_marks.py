@@ -19,9 +19,10 @@ class ResumeMarks:
     resumed run reads a little more again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, highest: int) -> None:
+        """`highest`: the commit-ts of the resume point, or -1."""
         self._rising: list[tuple[int, Mark]] = []
-        self.highest = -1
+        self.highest = highest
 
     def saw(self, commit_ts: int, mark: Mark) -> None:
         """A row or DDL at `commit_ts` begins at `mark`. To be called where `commit_ts` is above `highest`."""
@@ -34,6 +35,7 @@ class ResumeMarks:
 
     def resume_at(self, watermark: int, here: Mark) -> Mark:
         """The cursor for `watermark`, which ends at `here`. Forgets what is at or below it."""
+        self.highest = max(self.highest, watermark)
         at = 0
         while at < len(self._rising) and self._rising[at][0] <= watermark:
             at += 1

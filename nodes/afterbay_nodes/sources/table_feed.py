@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from operator import itemgetter
 
+import msgspec
 import pyarrow as pa
 
 from afterbay.messages import ChangeBatch, Op
@@ -16,15 +17,19 @@ from afterbay_nodes.sources.row_columns import images
 Values = tuple[str | None, ...]
 # (op, commit-ts, ordinal, values, before-image or None, commit time in ms or None, file, line number, line): a plain
 # tuple, because one is made for every row.
-PendingRow = tuple[Op, int, int, Values, Values | None, int | None, str, int, bytes]
-_KNOWN_TYPES = 16
+# The operation is a plain int: a tuple of plain values is none of the garbage collector's business.
+PendingRow = tuple[int, int, int, Values, Values | None, int | None, str, int, bytes]
+_Row = tuple[int, Values, Values | None]
+_INSERT, _UPDATE, _DELETE = int(Op.INSERT), int(Op.UPDATE), int(Op.DELETE)
+UNCHECKED = msgspec.Raw(b"")  # what no row says
+_OPS = {"INSERT": _INSERT, "DELETE": _DELETE}
 
 
 class TableFeed:
     """One table: its schema in force, its pending rows, and what tells a repeat from a new row.
 
-    `last_ts` is the table's last commit-ts, of a row or a DDL. `checked` holds the raw `mysqlType` and `pkNames` of
-    rows that were found to agree with the schema. Owned by `Tables`.
+    `last_ts` is the table's last commit-ts, of a row or a DDL. `mysql_type` and `pk_names` are those of
+    the last row that was checked against the schema. Owned by `Tables`.
     """
 
     def __init__(self, name: TableName) -> None:
@@ -32,13 +37,15 @@ class TableFeed:
         self.dispatcher = dispatcher_of(name)
         self.last_ts = -1
         self.nbytes = 0
-        self.checked: set[tuple[bytes, bytes]] = set()
+        self.mysql_type = UNCHECKED
+        self.pk_names = UNCHECKED
         self._next_ordinal = 0
         self._recount: int | None = None  # after a rewind: ordinals met again at `last_ts`
         self._pending: list[PendingRow] = []
         self._complete = 0  # pending rows before the last transaction
         self._schema: TableSchema | None = None
         self._names: tuple[str, ...] = ()
+        self._width = 0
         self._pick: Callable[[Image], Values] = _picker(())
         self._key: Callable[[Values], object] | None = None
 
@@ -61,9 +68,10 @@ class TableFeed:
         """Puts a schema in force. Nothing may be pending under the old one."""
         assert not self._pending, "rows of the old schema are pending (I3)"
         self._schema = schema
-        self.checked.clear()
+        self.mysql_type = UNCHECKED
         columns = schema.stored_columns if schema is not None else ()
         self._names = tuple(column.name for column in columns)
+        self._width = len(self._names)
         self._pick = _picker(self._names)
         keys = [
             index
@@ -72,12 +80,6 @@ class TableFeed:
         ]
         self._key = itemgetter(*keys) if keys and split_keys else None
 
-    def agreed(self, types: tuple[bytes, bytes]) -> None:
-        """Remembers that rows of these types fit the schema. Bounded (I8)."""
-        if len(self.checked) >= _KNOWN_TYPES:
-            self.checked.clear()
-        self.checked.add(types)
-
     def altered(self, commit_ts: int) -> None:
         """A DDL at `commit_ts` took effect: rows below it are repeats, ordinals at it begin at 0."""
         if commit_ts > self.last_ts:
@@ -85,12 +87,9 @@ class TableFeed:
             self._next_ordinal = 0
         self._recount = None
 
-    def behind(self, commit_ts: int) -> bool:
-        """True for a repeat below the table's last commit-ts. The table was rewound: rows are counted anew."""
-        if commit_ts >= self.last_ts:
-            return False
+    def rewound(self) -> None:
+        """A row below `last_ts` came: a repeat. From here on rows at `last_ts` are counted anew."""
         self._recount = 0
-        return True
 
     def add(self, message: Message, commit_ts: int, file: str, number: int, line: bytes) -> int:
         """Takes a line's rows; returns how many were repeats. Raises BadLine and then has taken none."""
@@ -105,9 +104,9 @@ class TableFeed:
             if self._recount <= self._next_ordinal:
                 return len(message.data or ())
             self._recount = None
-        ordinal = self._next_ordinal
+        ordinal, es, pending = self._next_ordinal, message.es, self._pending
         for op, values, before in rows:
-            self._pending.append((op, commit_ts, ordinal, values, before, message.es, file, number, line))
+            pending.append((op, commit_ts, ordinal, values, before, es, file, number, line))
             ordinal += 1
         self._next_ordinal = ordinal
         self.nbytes += len(line) * len(rows)
@@ -125,7 +124,7 @@ class TableFeed:
         """A batch of detached rows. Raises BadValues; its `rows` count in `rows`."""
         assert self._schema is not None
         schema = self._schema
-        ops, stamps, ordinals, values, befores, millis, _, _, _ = zip(*rows, strict=True)
+        ops, stamps, ordinals, values, befores, millis = (list(map(itemgetter(index), rows)) for index in range(6))
         before: pa.RecordBatch | None = None
         after = images(schema, values)
         if any(befores):
@@ -144,30 +143,30 @@ class TableFeed:
             open=open,
         )
 
-    def _rows(self, message: Message) -> list[tuple[Op, Values, Values | None]]:
+    def _rows(self, message: Message) -> list[_Row]:
         data = message.data or []
-        match message.type:
-            case "INSERT":
-                return [(Op.INSERT, self._values(image), None) for image in data]
-            case "DELETE":
-                return [(Op.DELETE, self._values(image), None) for image in data]
-            case "UPDATE":
-                old = message.old or []
-                if len(old) != len(data):
-                    raise BadLine("change_log.line", "an UPDATE needs an `old` for each row of `data`", self.name)
-                return [row for image, was in zip(data, old, strict=True) for row in self._update(image, was)]
-        raise BadLine("change_log.line", f"the type {message.type!r} is not known", self.name)
+        kind = message.type
+        if kind == "UPDATE":
+            old = message.old or []
+            if len(old) != len(data):
+                raise BadLine("change_log.line", "an UPDATE needs an `old` for each row of `data`", self.name)
+            return [row for image, was in zip(data, old, strict=True) for row in self._update(image, was)]
+        op = _OPS.get(kind)
+        if op is None:
+            raise BadLine("change_log.line", f"the type {kind!r} is not known", self.name)
+        return [(op, self._values(image), None) for image in data]
 
-    def _update(self, image: Image, old: Image) -> list[tuple[Op, Values, Values | None]]:
+    def _update(self, image: Image, old: Image) -> tuple[_Row, ...]:
         values = self._values(image)
         # Only-updated columns: what `old` leaves out did not change.
         before = self._values(old if len(old) == len(image) else {**image, **old})
-        if self._key is not None and self._key(values) != self._key(before):
-            return [(Op.DELETE, before, None), (Op.INSERT, values, None)]
-        return [(Op.UPDATE, values, before)]
+        key = self._key
+        if key is not None and key(values) != key(before):
+            return (_DELETE, before, None), (_INSERT, values, None)
+        return ((_UPDATE, values, before),)
 
     def _values(self, image: Image) -> Values:
-        if len(image) == len(self._names):
+        if len(image) == self._width:
             try:
                 return self._pick(image)
             except KeyError:

@@ -30,7 +30,7 @@ from afterbay_nodes.sources.ddl.tokenizer import SqlError
 from afterbay_nodes.sources.dispatcher import dispatcher_of, table_of
 from afterbay_nodes.sources.doubts import Doubts
 from afterbay_nodes.sources.row_schema import columns_told_by_row, key_told_by_row
-from afterbay_nodes.sources.table_feed import TableFeed
+from afterbay_nodes.sources.table_feed import UNCHECKED, TableFeed
 
 _log = logging.getLogger("afterbay.change_log")
 
@@ -55,13 +55,13 @@ class _Held:
 
 
 class Tables:
-    """All tables met. Sends schema changes; has `flush(feed)` send a table's rows before them. One thread."""
+    """All tables met. Sends schema changes; has `flush(feed, open)` send a table's rows before them. One thread."""
 
     def __init__(
         self,
         partition: str,
         out: Outlet,
-        flush: Callable[[TableFeed], None],
+        flush: Callable[[TableFeed, bool], None],
         schemas: Mapping[str, TableSchema],
         doubts: Doubts,
         *,
@@ -83,8 +83,8 @@ class Tables:
         """The feed of a table that was met."""
         return self._feeds.get((database, table))
 
-    def for_row(self, message: Message, commit_ts: int, types: tuple[bytes, bytes]) -> TableFeed:
-        """The feed of a row, with a schema that the row fits as far as `types` tell. Raises BadLine.
+    def for_row(self, message: Message, commit_ts: int) -> TableFeed:
+        """The feed of a row, with a schema that the row's `mysqlType` fits. Raises BadLine.
 
         Announces a table that is met for the first time, releases a DDL that waited for this row, corrects a schema
         that the row contradicts.
@@ -102,7 +102,8 @@ class Tables:
             self._announce(feed, TableSchema(name, commit_ts - 1, columns))
         else:
             self._check(feed, feed.schema, columns, key, commit_ts)
-        feed.agreed(types)
+        # Copies: the originals would keep the whole line.
+        feed.mysql_type, feed.pk_names = message.mysql_type.copy(), message.pk_names.copy()
         return feed
 
     def ddl(self, message: Message, commit_ts: int) -> None:
@@ -140,10 +141,10 @@ class Tables:
     def _create(self, ddl: _Ddl, name: TableName, columns: tuple[Column, ...] | None) -> None:
         ddl = replace(ddl, kind=DdlKind.CREATE_TABLE)
         self._settle(ddl, (name,))
-        feed = self._feeds.get(name) or self._made(name, fresh=True)
-        # A dispatcher that was used before is graph-wide: `dispatcher_before` says so.
-        used = feed.dispatcher if feed.dispatcher in self._used else None
-        self._one(ddl, name, TableChange(used, None, feed.dispatcher, None), columns, guess=None)
+        change = self._before(name)
+        if name not in self._feeds:
+            self._made(name)
+        self._one(ddl, name, change, columns, guess=None)
 
     def _alter(self, ddl: _Ddl, alter: AlterTable) -> None:
         self._settle(ddl, (alter.table,) if alter.renamed_to is None else (alter.table, alter.renamed_to))
@@ -159,22 +160,22 @@ class Tables:
         guess = columns or (before.columns if before is not None else None)
         if dispatcher_of(alter.table) in self.doubts:
             columns = None
-        if alter.renamed_to is not None:
-            if before is not None:
-                self._forget(alter.table)
-            self._made(name)
-        elif feed is None:
-            self._made(name, fresh=True)
-        change = TableChange(
-            dispatcher_of(alter.table) if before is not None else None, before, dispatcher_of(name), None
+        if feed is not None and alter.renamed_to is not None:
+            self._forget(alter.table, ddl)
+        change = (
+            self._before(name)
+            if before is None
+            else TableChange(dispatcher_of(alter.table), before, dispatcher_of(name), None)
         )
+        if feed is None or alter.renamed_to is not None:
+            self._made(name)
         self._one(ddl, name, change, columns, guess)
 
     def _rename(self, ddl: _Ddl, pairs: Sequence[tuple[TableName, TableName]]) -> None:
         self._settle(ddl, [name for pair in pairs for name in pair])
         if len(pairs) == 1:
             ((table, to),) = pairs
-            self._alter(ddl, AlterTable(table, ddl.kind, (), to))
+            self._alter(replace(ddl, kind=DdlKind.RENAME_TABLE), AlterTable(table, DdlKind.RENAME_TABLE, (), to))
             return
         changes = []
         for table, to in pairs:
@@ -184,7 +185,7 @@ class Tables:
                 _log.warning("the DDL at %d renames table %s, which was never met", ddl.commit_ts, table)
                 continue
             doubted = dispatcher_of(table) in self.doubts
-            self._forget(table)
+            self._forget(table, ddl)
             after = TableSchema(to, ddl.commit_ts, schema.columns)
             query = f"RENAME TABLE {_quoted(table)} TO {_quoted(to)}"
             changes.append(TableChange(dispatcher_of(table), schema, dispatcher_of(to), after, query))
@@ -192,7 +193,7 @@ class Tables:
             self._feeds[to].altered(ddl.commit_ts)
             if doubted:
                 self.doubts.begin(dispatcher_of(to), ddl.commit_ts)
-        self._send_all(ddl, changes)
+        self._send_all(replace(ddl, kind=DdlKind.RENAME_TABLES), changes)
 
     def _drop(self, ddl: _Ddl, tables: Sequence[TableName]) -> None:
         self._settle(ddl, tables)
@@ -204,8 +205,7 @@ class Tables:
                 continue
             query = f"DROP TABLE {_quoted(table)}" if len(tables) > 1 else ""
             changes.append(TableChange(feed.dispatcher, feed.schema, None, None, query))
-            self._forget(table)
-            self.doubts.end(feed.dispatcher, ddl.commit_ts)
+            self._forget(table, ddl)
         self._send_all(ddl, changes)
 
     def _keep(self, ddl: _Ddl, tables: Sequence[TableName]) -> None:
@@ -229,8 +229,7 @@ class Tables:
         tables = self._of_database(ddl.database) if ddl.kind is DdlKind.DROP_SCHEMA else []
         self._settle(ddl, tables)
         for table in tables:
-            self.doubts.end(dispatcher_of(table), ddl.commit_ts)
-            self._forget(table)
+            self._forget(table, ddl)
         self._send_all(ddl, ())
 
     def _barrier(self, ddl: _Ddl) -> None:
@@ -240,7 +239,7 @@ class Tables:
         self._send_all(ddl, ())
         for table in tables:
             feed = self._feeds[table]
-            feed.checked.clear()
+            feed.mysql_type = UNCHECKED
             self.doubts.begin(feed.dispatcher, ddl.commit_ts)
 
     # -- parts of them
@@ -260,7 +259,7 @@ class Tables:
                     name,
                     hint="a DDL stands in the log before the later changes of its tables",
                 )
-            self._flush(feed)
+            self._flush(feed, False)
 
     def _one(
         self,
@@ -288,7 +287,6 @@ class Tables:
         feed = self._feeds[name]
         feed.set_schema(schema, split_keys=self._split_keys)
         feed.altered(ddl.commit_ts)
-        self._used.add(feed.dispatcher)
         self.doubts.end(feed.dispatcher, ddl.commit_ts)
 
     def _release_guess(self, name: TableName, held: _Held) -> None:
@@ -310,12 +308,10 @@ class Tables:
     ) -> None:
         """A row whose types were not seen under this schema. Raises BadLine for a column that cannot be."""
         told = columns_told_by_row(columns, schema.columns)
-        if feed.dispatcher not in self.doubts and {column.name for column in told} != {
-            column.name for column in schema.columns
-        }:
-            names = {column.name for column in schema.columns}
-            odd = next((column.name for column in told if column.name not in names), None)
-            missing = next((column.name for column in schema.stored_columns if column not in told), "")
+        names, told_names = ({column.name for column in some} for some in (schema.columns, told))
+        if names != told_names and feed.dispatcher not in self.doubts:
+            odd = min(told_names - names, default=None)
+            missing = min(names - told_names, default="")
             raise BadLine(
                 "change_log.column",
                 f"column {odd!r} is none of the table's" if odd is not None else f"column {missing!r} is missing",
@@ -326,12 +322,11 @@ class Tables:
         self.doubts.end(feed.dispatcher, commit_ts)
         if told != schema.columns:
             _log.warning("table %s: a row at %d contradicts the schema, which is corrected", feed.name, commit_ts)
-            self._flush(feed)
+            self._flush(feed, feed.last_ts == commit_ts)
             self._announce(feed, TableSchema(feed.name, commit_ts, told))
 
     def _announce(self, feed: TableFeed, schema: TableSchema) -> None:
         feed.set_schema(schema, split_keys=self._split_keys)
-        self._used.add(feed.dispatcher)
         self._out.announce(feed.dispatcher, schema)
 
     def _send_all(self, ddl: _Ddl, changes: Sequence[TableChange]) -> None:
@@ -349,16 +344,22 @@ class Tables:
     def _of_database(self, database: str) -> list[TableName]:
         return [feed.name for feed in self._feeds.values() if feed.name.schema == database]
 
-    def _made(self, name: TableName, *, fresh: bool = False) -> TableFeed:
-        """A feed for `name`. `fresh`: its dispatcher does not count as used yet."""
+    def _before(self, name: TableName) -> TableChange:
+        """The part of a table that was not known before. Where its dispatcher was used before, the DDL is graph-wide:
+        `dispatcher_before` says so.
+        """
+        dispatcher = dispatcher_of(name)
+        return TableChange(dispatcher if dispatcher in self._used else None, None, dispatcher, None)
+
+    def _made(self, name: TableName) -> TableFeed:
         feed = TableFeed(name)
         self._feeds[name] = feed
-        if not fresh:
-            self._used.add(feed.dispatcher)
+        self._used.add(feed.dispatcher)
         return feed
 
-    def _forget(self, name: TableName) -> None:
-        del self._feeds[name]
+    def _forget(self, name: TableName, ddl: _Ddl) -> None:
+        feed = self._feeds.pop(name)
+        self.doubts.end(feed.dispatcher, ddl.commit_ts)
 
 
 def _quoted(name: TableName) -> str:

@@ -180,9 +180,12 @@ class Tree:
         folder = self.make(directory)
         try:
             return act(folder)
-        except FileNotFoundError:
+        except OSError as error:
+            # In a removed directory some file systems answer ENOENT, and some EPERM.
+            if os.fstat(folder).st_nlink:
+                raise
             self._forget(directory)
-            raise
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from error
         finally:
             os.close(folder)
 

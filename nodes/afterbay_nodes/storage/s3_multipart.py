@@ -106,7 +106,7 @@ class MultipartPut:
                 return self._settle(repeat)
             if code(error) in (NO_UPLOAD, CONFLICT):
                 # Gone: an earlier completion did it, or it was aborted. A conflict ends an upload, too.
-                return repeat and self._settle(repeat)
+                return self._settle(repeat)
             raise
         return True
 

@@ -57,7 +57,7 @@ def parse_uri(text: str) -> StoreUri:
         return StoreUri("file", "", text.rstrip("/") or "/", {})
     scheme = found.group(1).lower()
     if scheme not in SCHEMES:
-        close = difflib.get_close_matches(scheme, SCHEMES, n=1)
+        close = difflib.get_close_matches(scheme, SCHEMES, n=1, cutoff=0.5)
         raise PipelineInvalid(
             "uri.scheme",
             f"the uri has the unknown scheme '{scheme}'",

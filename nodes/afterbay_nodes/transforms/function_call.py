@@ -62,7 +62,7 @@ def _imported(reference: str, folder: Path | None) -> object:
                 looked = f"the pipeline's folder ({visible(str(folder))}) and " if folder is not None else ""
                 raise ValueError(f"there is no module '{error.name}' in {looked}Python's search path") from error
             raise ValueError(f"the module '{module_name}' needs another one: {visible(str(error))}") from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             what = f"{type(error).__name__}: {visible(str(error))}"
             raise ValueError(f"the module '{module_name}' cannot be loaded: {what}") from error
         _not_another(module_name, folder)
@@ -84,7 +84,8 @@ def _searched_first(folder: Path | None) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.path.remove(entry)
+        if entry in sys.path:  # the module may have tidied up itself
+            sys.path.remove(entry)
 
 
 def _not_another(module_name: str, folder: Path | None) -> None:
@@ -94,7 +95,9 @@ def _not_another(module_name: str, folder: Path | None) -> None:
     top = module_name.partition(".")[0]
     spec = PathFinder.find_spec(top, [str(folder)])
     loaded = getattr(sys.modules[top], "__file__", None)
-    if spec is not None and spec.origin is not None and loaded != spec.origin:
+    if spec is None or spec.origin is None:
+        return
+    if loaded is None or Path(loaded).resolve() != Path(spec.origin).resolve():
         raise ValueError(
             f"another module '{top}' is loaded already, from {visible(str(loaded))}; rename {visible(spec.origin)}"
         )

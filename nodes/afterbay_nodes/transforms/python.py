@@ -90,13 +90,14 @@ class FunctionOperator(TransformOperator[Batch, Batch]):
         """What the function makes of `item`, checked. Raises RunFailed naming the function."""
         try:
             result = self._call.function(item)
-            outcome = [] if result is None else [result] if isinstance(result, Batch) else list(result)
+            outcome: list[Any] = [] if result is None else [result] if isinstance(result, Batch) else list(result)
         except AfterbayError:
             raise
         except Exception as error:
             raise self._failed(item, "python.raised", f"raised {type(error).__name__}: {error}") from error
         for given in outcome:
-            fault = f"a {type(given).__name__}" if not isinstance(given, self._call.gives) else _fault_of(item, given)
+            fits = isinstance(given, self._call.gives)
+            fault = _fault_of(item, given) if fits else f"a {visible(type(given).__name__)}"
             if fault is not None:
                 raise self._failed(item, "python.result", f"gave {fault}")
         return list(_ordered(item, outcome, lambda fault: self._failed(item, "python.result", f"gave {fault}")))
@@ -163,6 +164,10 @@ def _fault_of_columns(given: ChangeBatch) -> str | None:
     return None
 
 
+def _position(batch: ChangeBatch, row: int) -> RowPosition:
+    return RowPosition(batch.commit_ts[row].as_py(), batch.ordinals[row].as_py())
+
+
 def _ordered(item: Batch, outcome: list[Batch], failed: Callable[[str], RunFailed]) -> Iterator[Batch]:
     """The results, each behind the one before it and all within `item`; `open` is set to what follows from that."""
     first, end, still_open = _span(item)
@@ -172,8 +177,9 @@ def _ordered(item: Batch, outcome: list[Batch], failed: Callable[[str], RunFaile
         if not low < start <= last <= end:
             raise failed("rows that were not in its input there, or come twice")
         low = last
-        following = _span(outcome[index + 1])[0].commit_ts if index + 1 < len(outcome) else None
-        is_open = still_open if following is None else following == last.commit_ts
+        more = index + 1 < len(outcome)
+        goes_on = _span(outcome[index + 1])[0].commit_ts if more else end.commit_ts
+        is_open = last.commit_ts == goes_on and (more or still_open)
         if isinstance(given, ChangeBatch):
             yield given if given.open == is_open else replace(given, open=is_open)
         else:

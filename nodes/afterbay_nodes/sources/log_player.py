@@ -1,0 +1,252 @@
+"""A change log at work: its lines, one after the other, become batches, schema changes and promises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from afterbay.errors import Place, RunFailed
+from afterbay.node import Outlet, SourceContext, SourceOperator, Until
+from afterbay.schema import Json, TableName
+from afterbay_nodes.sources.canal_json import WATERMARK, BadLine, Message, commit_ts_of, decode
+from afterbay_nodes.sources.doubts import Doubts
+from afterbay_nodes.sources.log_files import Stopped
+from afterbay_nodes.sources.log_reader import Lines, LogReader, Mark
+from afterbay_nodes.sources.rejects import Rejects
+from afterbay_nodes.sources.resume_marks import ResumeMarks
+from afterbay_nodes.sources.row_columns import BadValues
+from afterbay_nodes.sources.table_feed import TableFeed
+from afterbay_nodes.sources.tables import Tables
+
+if TYPE_CHECKING:
+    from afterbay_nodes.sources.change_log import ChangeLog
+
+# Bytes of lines; the Arrow columns of rows are a third to a half of them.
+SETTLE_BYTES = 4 << 20  # read between two promises, as long as more can be read at once
+TABLE_BYTES = 2 << 20  # pending of one table
+OPEN_BYTES = 8 << 20  # of one transaction of one table: more is sent in open batches
+FOLLOW_SECONDS = 0.5  # between two looks at the end of a followed log
+_DOUBTS = "doubts"
+
+
+class LogPlayer(SourceOperator):
+    """Plays one log. The cursor is a `Mark`, and the tables whose columns are in doubt there.
+
+    A watermark's promise waits until enough was read to make batches of a good size, or nothing more can be read for
+    the moment. Owns the reader and the rejects file.
+    """
+
+    def __init__(self, log: ChangeLog, context: SourceContext) -> None:
+        self._log = log
+        self._partition = context.partition
+        self._resume = context.resume
+        self._until = context.until
+        self._schemas = context.schemas
+        self._rejects = Rejects(log.rejects) if log.rejects is not None else None
+        self._watermark = context.resume.commit_ts if context.resume is not None else -1
+        self._marks = ResumeMarks(self._watermark)
+        self._due: tuple[int, dict[str, Json]] | None = None  # a promise that waits
+        self._unsettled = 0  # bytes read since the last flush
+        self._repeats = 0
+        self._dirty: dict[str, TableFeed] = {}  # tables with pending rows
+        self._applied: set[tuple[int, str]] = set()  # DDLs above the watermark
+        self._reader: LogReader | None = None
+
+    def run(self, out: Outlet) -> None:
+        cursor = self._resume.cursor if self._resume is not None else None
+        self._out = out
+        self._tables = Tables(
+            self._partition,
+            out,
+            self._flush,
+            self._schemas,
+            Doubts(_doubts(cursor), self._watermark),
+            split_keys=not self._log.output_raw_change_event,
+        )
+        follow = (lambda: out.wait(FOLLOW_SECONDS)) if self._until is Until.FOREVER else None
+        self._reader = LogReader(self._log.path, self._log.longest_line, self._settle, lambda: out.stopping, follow)
+        end: Mark | None = None
+        try:
+            for lines in self._reader.read(cursor):
+                if out.stopping:
+                    raise Stopped
+                self._play(lines)
+                end = lines.end
+                if self._unsettled >= SETTLE_BYTES:
+                    self._settle()
+        except Stopped:
+            self._settle()
+            return
+        self._end(end)
+
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+        if self._rejects is not None:
+            self._rejects.close()
+
+    def _play(self, lines: Lines) -> None:
+        at, before, length = lines.start, lines.start.before, lines.start.length
+        file, offset, number = at.file, at.offset, at.number
+        marks = self._marks
+        for line in lines.lines:
+            size = lines.overlong or len(line) + 1
+            try:
+                if lines.overlong:
+                    raise BadLine(
+                        "change_log.line",
+                        f"the line has {lines.overlong} bytes",
+                        hint=f"`longest_line` allows {self._log.longest_line}",
+                    )
+                message = decode(line)
+                if message.is_ddl or message.type != WATERMARK:
+                    commit_ts = commit_ts_of(message)
+                    if commit_ts > marks.highest:
+                        marks.saw(commit_ts, Mark(file, offset, number, before, length))
+                    if message.is_ddl:
+                        self._ddl(message, commit_ts, file, number)
+                    else:
+                        self._row(message, commit_ts, file, number, line)
+                else:
+                    last = lines.cut and line is lines.lines[-1]
+                    here = Mark(file, offset + size - last, number + 1, line, size - last)
+                    self._at_watermark(message, here)
+            except BadLine as bad:
+                if line and not line.isspace():  # blank lines are no fault
+                    self._refuse(bad, file, number, line)
+            before, length = line, size
+            offset += size
+            number += 1
+        self._unsettled += offset - at.offset
+
+    def _row(self, message: Message, commit_ts: int, file: str, number: int, line: bytes) -> None:
+        if commit_ts <= self._watermark:
+            self._repeated(message, commit_ts, file, number)
+            return
+        feed = self._tables.find(message.database, message.table)
+        if feed is not None and commit_ts < feed.last_ts:
+            feed.rewound()
+            self._repeated(message, commit_ts, file, number)
+            return
+        if feed is None or feed.mysql_type != message.mysql_type or feed.pk_names != message.pk_names:
+            feed = self._tables.for_row(message, commit_ts)
+        if feed.add(message, commit_ts, file, number, line):
+            self._repeated(message, commit_ts, file, number)
+            return
+        self._dirty[feed.dispatcher] = feed
+        if feed.nbytes >= TABLE_BYTES:
+            self._send(feed, feed.complete)
+            if feed.nbytes >= OPEN_BYTES:
+                # One row stays, so that the transaction's last batch is never the open one.
+                self._send(feed, feed.pending - 1, open=True)
+
+    def _ddl(self, message: Message, commit_ts: int, file: str, number: int) -> None:
+        known = (commit_ts, message.sql)
+        if commit_ts <= self._watermark or known in self._applied:
+            self._repeated(message, commit_ts, file, number)
+            return
+        if not message.database or not message.sql:
+            raise BadLine("change_log.line", "a DDL message needs `database` and `sql`")
+        self._tables.ddl(message, commit_ts)
+        self._applied.add(known)
+
+    def _at_watermark(self, message: Message, here: Mark) -> None:
+        if message.tidb is None or message.tidb.watermark_ts is None:
+            raise BadLine("change_log.line", "a watermark has no `_tidb.watermarkTs`")
+        watermark = message.tidb.watermark_ts
+        if watermark <= self._watermark:
+            return
+        self._tables.release(watermark)
+        self._watermark = watermark
+        self._applied = {known for known in self._applied if known[0] > watermark}
+        self._due = (watermark, self._cursor(watermark, self._marks.resume_at(watermark, here)))
+
+    def _cursor(self, commit_ts: int, mark: Mark) -> dict[str, Json]:
+        cursor = mark.to_cursor()
+        if doubts := self._tables.doubts.at(commit_ts):
+            cursor[_DOUBTS] = list(doubts)
+        return cursor
+
+    def _settle(self) -> None:
+        """Sends the transactions that are complete, then makes the promise that waits."""
+        promised = self._due[0] if self._due is not None else -1
+        for feed in list(self._dirty.values()):
+            self._send(feed, feed.pending if feed.last_ts <= promised else feed.complete)
+            if not feed.pending:
+                del self._dirty[feed.dispatcher]
+        self._unsettled = 0
+        self._count_repeats()
+        if self._due is not None:
+            self._promise(*self._due)
+            self._due = None
+
+    def _end(self, end: Mark | None) -> None:
+        """The end of the log: every transaction is complete, every DDL is due."""
+        highest = self._marks.highest
+        self._tables.release(highest)
+        for feed in self._dirty.values():
+            self._send(feed, feed.pending)
+        self._count_repeats()
+        if end is not None and highest >= 0:
+            self._promise(highest, self._cursor(highest, end))
+
+    def _promise(self, commit_ts: int, cursor: Mapping[str, Json]) -> None:
+        if self._rejects is not None:
+            self._rejects.sync()
+        self._out.promise(commit_ts, cursor)
+
+    def _flush(self, feed: TableFeed, open: bool) -> None:
+        self._send(feed, feed.pending, open=open)
+
+    def _send(self, feed: TableFeed, count: int, *, open: bool = False) -> None:
+        """Sends the first `count` pending rows as one batch; rows with values that do not parse are refused."""
+        rows = feed.detach(count) if count else []
+        while rows:
+            try:
+                batch = feed.batch(self._partition, rows, open=open)
+            except BadValues as bad:
+                refused = {}
+                for index in bad.rows:
+                    *_, file, number, line = rows[index]
+                    refused[file, number] = line
+                for (file, number), line in refused.items():
+                    self._refuse(BadLine("change_log.value", str(bad), feed.name), file, number, line)
+                rows = [row for row in rows if (row[6], row[7]) not in refused]
+            else:
+                self._out.batch(batch)
+                return
+
+    def _repeated(self, message: Message, commit_ts: int, file: str, number: int) -> None:
+        if not message.is_ddl:
+            self._repeats += len(message.data or ())
+        # What stands between the cursor and its watermark is read again by a resumed run: that is no fault of the log.
+        again = self._resume is not None and commit_ts <= self._resume.commit_ts
+        if self._log.on_repeat == "error" and not again:
+            raise RunFailed(
+                "change_log.repeat",
+                f"a change at {commit_ts} came before",
+                place=Place(file=file, line=number, table=str(message.name)),
+                hint="`on_repeat: drop` drops repeats",
+            )
+
+    def _count_repeats(self) -> None:
+        if self._repeats:
+            self._out.repeated(self._repeats)
+            self._repeats = 0
+
+    def _refuse(self, bad: BadLine, file: str, number: int, line: bytes) -> None:
+        if self._log.on_bad_line == "reject" and self._rejects is not None:
+            self._rejects.add(file, number, f"[{bad.code}] {bad.reason}", line)
+            return
+        raise RunFailed(
+            bad.code, bad.reason, place=Place(file=file, line=number, table=_shown(bad.table)), hint=bad.hint
+        ) from bad
+
+
+def _doubts(cursor: Mapping[str, Json] | None) -> list[str]:
+    found = cursor.get(_DOUBTS, []) if cursor is not None else []
+    return [str(dispatcher) for dispatcher in found] if isinstance(found, list) else []
+
+
+def _shown(table: TableName | None) -> str | None:
+    return None if table is None else str(table)

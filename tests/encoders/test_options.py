@@ -1,0 +1,96 @@
+"""Options that could not be read back are refused before a run starts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from afterbay_nodes.encoders.encode_canal_json import EncodeCanalJson
+from afterbay_nodes.encoders.encode_csv import EncodeCsv
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"delimiter": ""}, "has 0 bytes; it is to have 1 to 3"),
+        ({"delimiter": "abcd"}, "has 4 bytes"),
+        ({"delimiter": "é€"}, "has 5 bytes"),
+        ({"delimiter": "a\n"}, "contains CR or LF"),
+        ({"delimiter": "\r"}, "contains CR or LF"),
+        ({"delimiter": '|"'}, "share the character '\"'"),
+        ({"delimiter": "1"}, "inside a bare number"),
+        ({"delimiter": "-"}, "inside a bare number"),
+        ({"delimiter": "\\", "quote": ""}, "another meaning in escapes"),
+        ({"delimiter": "|n", "quote": ""}, "another meaning in escapes"),
+        ({"quote": "''"}, "has 2 bytes"),
+        ({"quote": "é"}, "has 2 bytes"),
+        ({"quote": "\n"}, "contains CR or LF"),
+        ({"quote": "0"}, "inside a bare number"),
+        ({"null": 'a"b'}, "contains the quote"),
+        ({"null": "a,b"}, "contains the delimiter"),
+        ({"null": "a\nb"}, "contains CR or LF"),
+        ({"terminator": ""}, "terminator is empty"),
+        ({"terminator": ",\n"}, "contains the delimiter"),
+        ({"binary_encoding_method": "base85"}, "'base64' or 'hex'"),
+        ({"delimeter": ","}, "Extra inputs are not permitted"),
+    ],
+)
+def test_csv_options_that_cannot_be_read_back_are_refused(options: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValidationError) as refusal:
+        EncodeCsv(**options)
+    assert why in str(refusal.value)
+
+
+def test_every_fault_is_told_at_once() -> None:
+    with pytest.raises(ValidationError) as refusal:
+        EncodeCsv(delimiter="abcd", quote="''", terminator="")
+    text = str(refusal.value)
+    assert "delimiter 'abcd'" in text
+    assert "quote \"''\"" in text
+    assert "terminator is empty" in text
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t", "|+|", "é", "│", "a|"])
+def test_csv_takes_delimiters_of_one_to_three_bytes(delimiter: str) -> None:
+    assert EncodeCsv(delimiter=delimiter).delimiter == delimiter
+
+
+@pytest.mark.parametrize("terminator", ["", " ", "}", "\n}", "x"])
+def test_canal_json_ends_objects_by_line_ends_only(terminator: str) -> None:
+    with pytest.raises(ValidationError, match="is to be a line end"):
+        EncodeCanalJson(terminator=terminator)
+
+
+def test_the_identity_changes_with_every_option() -> None:
+    csv: list[dict[str, Any]] = [
+        {"delimiter": "\t"},
+        {"quote": ""},
+        {"null": "NULL"},
+        {"terminator": "\n"},
+        {"include_commit_ts": True},
+        {"binary_encoding_method": "hex"},
+        {"output_old_value": True},
+        {"output_field_header": True},
+    ]
+    assert {name for option in csv for name in option} == set(EncodeCsv.model_fields)
+    assert all(EncodeCsv(**option).identity() != EncodeCsv().identity() for option in csv)
+    canal = [name for name in EncodeCanalJson.model_fields if name != "terminator"]
+    for name in canal:
+        other = {name: not EncodeCanalJson.model_fields[name].default}
+        assert EncodeCanalJson(**other).identity() != EncodeCanalJson().identity()
+
+
+def test_the_facts_are_what_differs_from_the_defaults() -> None:
+    assert EncodeCsv().facts() == {}
+    assert EncodeCsv(delimiter="\t", include_commit_ts=True).facts() == {
+        "delimiter": "\\t",
+        "include_commit_ts": "True",
+    }
+    assert EncodeCanalJson(content_compatible=True).facts() == {"content_compatible": "True"}
+
+
+def test_both_encoders_may_run_side_by_side() -> None:
+    assert EncodeCsv.capabilities.parallel
+    assert EncodeCanalJson.capabilities.parallel

@@ -1,0 +1,460 @@
+"""The change log: promises, repeats, resuming, files, and lines that are refused."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.support.canal import ddl, row, watermark, write
+from tests.support.nasty_log import nasty_log
+from tests.support.outlet import RecordingOutlet, Row, record, schemas_at
+
+from afterbay.errors import AfterbayError, EnvironmentRefused, RunFailed
+from afterbay.messages import Op, SchemaChange
+from afterbay.node import ResumePoint, Until
+from afterbay.schema import RowPosition
+from afterbay_nodes.sources import log_player, log_reader
+from afterbay_nodes.sources.change_log import ChangeLog
+
+CREATE = "CREATE TABLE t (id BIGINT PRIMARY KEY, v VARCHAR(10))"
+
+
+@pytest.fixture
+def every_watermark(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small reads and a promise at each watermark that ends one, so that few lines show what many would."""
+    monkeypatch.setattr(log_player, "SETTLE_BYTES", 1)
+    monkeypatch.setattr(log_reader, "BLOCK", 256)
+
+
+def play(path: Path, **options: object) -> RecordingOutlet:
+    return record(ChangeLog.model_validate({"path": str(path), **options}))
+
+
+def stamps(outlet: RecordingOutlet) -> list[tuple[int, int]]:
+    return [(row.stamp.commit_ts, row.stamp.ordinal) for row in outlet.rows]
+
+
+def one(commit_ts: int, number: int, table: str = "t") -> bytes:
+    return row(table, commit_ts, {"id": str(number), "v": "x"})
+
+
+# -- rows
+
+
+def test_rows_become_batches_with_images_operations_and_ordinals(tmp_path: Path) -> None:
+    log = write(
+        tmp_path / "log",
+        ddl(5, CREATE),
+        row("t", 10, {"id": "1", "v": "a"}),
+        row("t", 10, {"id": "2", "v": None}),
+        row("t", 11, {"id": "1", "v": "b"}, old={"v": "a"}),
+        row("t", 12, {"id": "2", "v": None}, kind="DELETE"),
+        watermark(12),
+    )
+    first, second, third, fourth = play(log).rows
+    assert first == Row("shop.t", 5, Op.INSERT, RowPosition(10, 0), {"id": 1, "v": "a"}, None)
+    assert second.stamp == RowPosition(10, 1)
+    assert second.values == {"id": 2, "v": None}
+    assert (third.op, third.values, third.before) == (Op.UPDATE, {"id": 1, "v": "b"}, {"id": 1, "v": "a"})
+    assert (fourth.op, fourth.values) == (Op.DELETE, {"id": 2, "v": None})
+
+
+def test_an_update_of_the_key_is_split_in_place(tmp_path: Path) -> None:
+    update = row("t", 10, {"id": "2", "v": "a"}, old={"id": "1", "v": "a"})
+    log = write(tmp_path / "log", one(10, 1), update, one(10, 3))
+    assert [(r.op, r.values["id"], r.stamp.ordinal) for r in play(log).rows] == [
+        (Op.INSERT, 1, 0),
+        (Op.DELETE, 1, 1),
+        (Op.INSERT, 2, 2),
+        (Op.INSERT, 3, 3),
+    ]
+    whole = play(log, output_raw_change_event=True).rows
+    assert [(r.op, r.stamp.ordinal) for r in whole] == [(Op.INSERT, 0), (Op.UPDATE, 1), (Op.INSERT, 2)]
+
+
+def test_values_of_every_type_arrive_as_their_arrow_type(tmp_path: Path) -> None:
+    values = {
+        "id": ("bigint unsigned", "18446744073709551615", 2**64 - 1),
+        "tiny": ("tinyint", "-128", -128),
+        "zero": ("int unsigned zerofill", "00042", 42),
+        "f": ("float", "1.5", 1.5),
+        "d": ("double", "-1e-7", -1e-7),
+        "dec": ("decimal(10,2)", "-12.30", "-12.30"),
+        "bits": ("bit", "65", 65),
+        "y": ("year", "2024", 2024),
+        "day": ("date", "0000-00-00", "0000-00-00"),
+        "at": ("datetime", "2024-02-29 23:59:59.999999", "2024-02-29 23:59:59.999999"),
+        "t": ("time", "-838:59:59", "-838:59:59"),
+        "raw": ("varbinary", "\x00\xff\n", b"\x00\xff\n"),
+        "e": ("enum('a','b')", "2", 2),
+        "s": ("set('a','b')", "3", 3),
+        "doc": ("json", '{"a": "é"}', '{"a": "é"}'),
+        "text": ("varchar(16)", "🌊\\N", "🌊\\N"),
+    }
+    line = row("t", 10, {n: v[1] for n, v in values.items()}, types={n: v[0] for n, v in values.items()})
+    (found,) = play(write(tmp_path / "log", line)).rows
+    assert found.values == {name: value[2] for name, value in values.items()}
+
+
+def test_a_table_that_no_ddl_made_is_announced_in_the_order_of_its_first_row(tmp_path: Path) -> None:
+    line = row("t", 10, {"v": "x", "id": "1"}, types={"id": "int unsigned", "v": "varchar"})
+    (told,) = play(write(tmp_path / "log", watermark(9), line)).announced
+    assert told.dispatcher == "shop.t"
+    assert told.schema.version == 9
+    assert [(c.name, c.type, c.unsigned, c.primary_key) for c in told.schema.columns] == [
+        ("v", "varchar", False, False),
+        ("id", "int", True, True),
+    ]
+
+
+def test_a_hostile_table_name_is_only_a_name(tmp_path: Path) -> None:
+    outlet = play(write(tmp_path / "log", one(10, 1, "../../etc"), one(11, 1, "a.b"), one(12, 1, "..")))
+    dispatchers = [r.dispatcher for r in outlet.rows]
+    assert dispatchers == ["shop.%2E%2E%2F%2E%2E%2Fetc", "shop.a%2Eb", "shop.%2E%2E"]
+    assert outlet.batches[0].schema.name == ("shop", "../../etc")
+
+
+# -- promises and repeats
+
+
+@pytest.mark.usefixtures("every_watermark")
+def test_a_promise_comes_only_from_a_watermark_or_the_end(tmp_path: Path) -> None:
+    log = write(tmp_path / "log", one(10, 1), one(11, 2), watermark(10), one(12, 3), one(13, 4))
+    assert [point.commit_ts for point in play(log).promises] == [10, 13]
+
+
+@pytest.mark.usefixtures("every_watermark")
+def test_a_stopped_run_promises_no_more_than_its_last_watermark(tmp_path: Path) -> None:
+    log = write(tmp_path / "log", one(10, 1), watermark(10), *(one(11 + n, n) for n in range(9)))
+    outlet = record(ChangeLog(path=str(log)), stop_after=1)
+    assert [point.commit_ts for point in outlet.promises] == [10]
+
+
+def test_rows_at_or_below_the_watermark_are_repeats(tmp_path: Path) -> None:
+    log = write(tmp_path / "log", one(10, 1), watermark(10), one(10, 1), one(9, 0), one(11, 2))
+    outlet = play(log)
+    assert stamps(outlet) == [(10, 0), (11, 0)]
+    assert outlet.repeats == 2
+
+
+def test_after_a_rewind_rows_at_the_last_commit_ts_are_told_apart_by_ordinal(tmp_path: Path) -> None:
+    again = [one(10, 1), one(11, 2), one(11, 3)]
+    outlet = play(write(tmp_path / "log", *again, *again, one(11, 4), one(12, 5)))
+    assert stamps(outlet) == [(10, 0), (11, 0), (11, 1), (11, 2), (12, 0)]
+    assert [r.values["id"] for r in outlet.rows] == [1, 2, 3, 4, 5]
+    assert outlet.repeats == 3
+
+
+def test_tables_are_rewound_on_their_own(tmp_path: Path) -> None:
+    log = write(tmp_path / "log", one(10, 1, "a"), one(20, 2, "a"), one(15, 1, "b"), one(10, 1, "a"), one(16, 2, "b"))
+    outlet = play(log)
+    assert [(r.dispatcher, r.stamp.commit_ts) for r in outlet.rows if r.dispatcher == "shop.b"] == [
+        ("shop.b", 15),
+        ("shop.b", 16),
+    ]
+    assert outlet.repeats == 1
+
+
+def test_a_ddl_sent_twice_is_applied_once(tmp_path: Path) -> None:
+    alter = ddl(20, "ALTER TABLE t ADD COLUMN w INT")
+    log = write(tmp_path / "log", ddl(5, CREATE), one(10, 1), alter, alter, watermark(20), alter, ddl(5, CREATE))
+    assert [change.commit_ts for change in play(log).ddls] == [5, 20]
+
+
+def test_repeats_are_refused_on_request(tmp_path: Path) -> None:
+    log = write(tmp_path / "log", one(10, 1), watermark(10), one(10, 1))
+    with pytest.raises(RunFailed, match=r"log:3.*\[change_log\.repeat\]"):
+        play(log, on_repeat="error")
+
+
+def test_a_ddl_below_rows_of_its_table_that_were_sent_is_refused(tmp_path: Path) -> None:
+    log = write(tmp_path / "log", one(10, 1), one(30, 2), ddl(20, "ALTER TABLE t ADD COLUMN w INT"))
+    with pytest.raises(RunFailed, match=r"log:3.*change_log\.order"):
+        play(log)
+
+
+# -- resuming
+
+
+def everything(outlet: RecordingOutlet, above: int = -1) -> list[object]:
+    rows = [r for r in outlet.rows if r.stamp.commit_ts > above]
+    rows.sort(key=lambda r: (r.dispatcher, r.stamp))
+    return [*rows, *(change for change in outlet.ddls if change.commit_ts > above)]
+
+
+@pytest.mark.usefixtures("every_watermark")
+def test_resumed_at_any_promise_of_a_nasty_log_it_sends_exactly_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_reader, "BLOCK", 4096)
+    source = ChangeLog(path=nasty_log(1_500).write_parts(tmp_path))
+    whole = record(source)
+    assert len(whole.promises) > 10
+    for point in whole.promises[::2]:
+        rest = record(source, resume=point, schemas=schemas_at(whole, point))
+        assert everything(rest) == everything(whole, above=point.commit_ts)
+
+
+small_logs = st.lists(
+    st.one_of(
+        st.tuples(st.just("row"), st.sampled_from("ab"), st.integers(1, 12)),
+        st.tuples(st.just("ddl"), st.sampled_from("ab"), st.integers(1, 12)),
+        st.tuples(st.just("unknown"), st.sampled_from("ab"), st.integers(1, 12)),
+        st.tuples(st.just("watermark"), st.just(""), st.integers(1, 12)),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(small_logs)
+@pytest.mark.usefixtures("every_watermark")
+def test_resumed_at_any_promise_of_any_log_it_sends_exactly_the_rest(
+    tmp_path: Path, steps: list[tuple[str, str, int]]
+) -> None:
+    """Rows and DDLs in any order, rewound, repeated, above and below the watermark."""
+    lines = []
+    for number, (kind, table, commit_ts) in enumerate(steps):
+        match kind:
+            case "row":
+                lines.append(one(10 * commit_ts, number, table))
+            case "ddl":
+                lines.append(ddl(10 * commit_ts + 5, f"ALTER TABLE {table} ADD INDEX (v)"))
+            case "unknown":
+                lines.append(ddl(10 * commit_ts + 7, f"ALTER TABLE {table} DO SOMETHING NEW"))
+            case _:
+                lines.append(watermark(10 * commit_ts))
+    source = ChangeLog(
+        path=str(write(tmp_path / "log", *lines)), on_bad_line="reject", rejects=str(tmp_path / "rejects")
+    )
+    whole = record(source)
+    for point in whole.promises:
+        rest = record(source, resume=point, schemas=schemas_at(whole, point))
+        assert everything(rest) == everything(whole, above=point.commit_ts)
+
+
+@pytest.mark.usefixtures("every_watermark")
+def test_rows_above_a_watermark_that_stand_before_it_are_read_again(tmp_path: Path) -> None:
+    log = write(tmp_path / "log", one(10, 1), one(30, 2), one(15, 3, "u"), watermark(20), one(31, 4))
+    whole = play(log)
+    point = next(point for point in whole.promises if point.commit_ts == 20)
+    rest = record(ChangeLog(path=str(log)), resume=point, schemas=schemas_at(whole, point))
+    assert stamps(rest) == [(30, 0), (31, 0)]
+
+
+@pytest.mark.usefixtures("every_watermark")
+def test_reading_again_up_to_the_checkpoint_is_no_repeat_of_the_log(tmp_path: Path) -> None:
+    log = write(tmp_path / "log", one(30, 2), one(15, 3, "u"), watermark(20), one(31, 4))
+    whole = play(log, on_repeat="error")
+    point = whole.promises[0]
+    source = ChangeLog(path=str(log), on_repeat="error")
+    assert stamps(record(source, resume=point, schemas=schemas_at(whole, point))) == [(30, 0), (31, 0)]
+
+
+@pytest.mark.usefixtures("every_watermark")
+def test_a_file_that_changed_or_went_is_refused_and_one_that_grew_is_read_on(tmp_path: Path) -> None:
+    log = write(tmp_path / "log", one(10, 1), watermark(10), one(11, 2))
+    whole = play(log)
+    point = whole.promises[-1]
+    with log.open("ab") as file:
+        file.write(one(12, 3) + b"\n")
+    rest = record(ChangeLog(path=str(log)), resume=point, schemas=whole.schemas)
+    assert stamps(rest) == [(12, 0)]
+    write(log, one(10, 1), watermark(10), one(11, 9))
+    with pytest.raises(RunFailed, match=r"change_log\.cursor.*was changed"):
+        record(ChangeLog(path=str(log)), resume=point, schemas=whole.schemas)
+    log.rename(tmp_path / "log2")
+    with pytest.raises(AfterbayError, match=r"change_log\.cursor.*no longer"):
+        record(ChangeLog(path=str(tmp_path / "log*")), resume=point, schemas=whole.schemas)
+
+
+def test_a_cursor_of_another_source_is_refused(tmp_path: Path) -> None:
+    log = write(tmp_path / "log", one(10, 1))
+    with pytest.raises(RunFailed, match=r"change_log\.cursor"):
+        record(ChangeLog(path=str(log)), resume=ResumePoint(3, {"stride": 1}))
+
+
+# -- files
+
+
+def test_files_are_read_in_name_order_whatever_their_compression(tmp_path: Path) -> None:
+    lines = [one(10 + n, n) + b"\n" for n in range(3)]
+    (tmp_path / "log.2").write_bytes(gzip.compress(lines[1][:40]) + gzip.compress(lines[1][40:]))
+    (tmp_path / "log.3").write_bytes(lines[2])
+    (tmp_path / "log.1").write_bytes(lines[0])
+    outlet = record(ChangeLog(path=str(tmp_path / "log.*")))
+    assert stamps(outlet) == [(10, 0), (11, 0), (12, 0)]
+    assert outlet.promises[-1].cursor["file"] == str(tmp_path / "log.3")
+
+
+def test_a_log_compressed_since_is_resumed_at_the_same_place(tmp_path: Path) -> None:
+    log = write(tmp_path / "log", one(10, 1), watermark(10), one(11, 2))
+    point = ResumePoint(10, log_reader.Mark(str(log), *_behind(log, 2)).to_cursor())
+    log.write_bytes(gzip.compress(log.read_bytes()))
+    schemas = play(log).schemas
+    assert stamps(record(ChangeLog(path=str(log)), resume=point, schemas=schemas)) == [(11, 0)]
+
+
+def _behind(log: Path, count: int) -> tuple[int, int, bytes, int]:
+    lines = log.read_bytes().split(b"\n")[:count]
+    return sum(map(len, lines)) + count, count + 1, lines[-1], len(lines[-1]) + 1
+
+
+def test_a_compressed_file_that_is_cut_off_is_refused_after_what_it_holds(tmp_path: Path) -> None:
+    log = tmp_path / "log.gz"
+    log.write_bytes(gzip.compress(os.urandom(1000).hex().encode() + b"\n")[:-20])
+    with pytest.raises(RunFailed, match=r"log\.gz.*change_log\.damaged"):
+        play(log, on_bad_line="reject", rejects=str(tmp_path / "rejects"))
+
+
+def test_a_line_that_is_cut_off_is_refused_and_one_without_a_line_feed_is_not(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(one(10, 1) + b"\n" + one(11, 2))
+    assert stamps(play(log)) == [(10, 0), (11, 0)]
+    log.write_bytes(one(10, 1) + b"\n" + one(11, 2)[:-3])
+    with pytest.raises(RunFailed, match=r"log:2 \[change_log\.line\]"):
+        play(log)
+
+
+def test_no_file_is_an_error_of_the_environment(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentRefused, match=r"change_log\.missing"):
+        play(tmp_path / "none*")
+
+
+def test_stdin_that_pauses_has_its_whole_transactions_sent_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"\n".join([one(10, 1), one(11, 2), watermark(11), b""]))
+    with os.fdopen(reading, "rb") as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+
+        class Closing(RecordingOutlet):
+            """The writer goes on once it sees the promise: it would wait for ever if that came later."""
+
+            def promise(self, commit_ts: int, cursor: object) -> None:
+                super().promise(commit_ts, cursor)  # type: ignore[arg-type]
+                if commit_ts == 11:
+                    os.write(writing, one(12, 3) + b"\n")
+                    os.close(writing)
+
+        monkeypatch.setattr("tests.support.outlet.RecordingOutlet", Closing)
+        outlet = record(ChangeLog(path="-"))
+    assert [point.commit_ts for point in outlet.promises] == [11, 12]
+    assert stamps(outlet) == [(10, 0), (11, 0), (12, 0)]
+
+
+def test_a_followed_log_goes_on_where_it_grows_and_into_the_next_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = write(tmp_path / "log.1", one(10, 1), watermark(10))
+    after: Iterator[bytes] = iter([one(11, 2) + b"\n" + watermark(11), b"\n", b"next"])
+
+    class Growing(RecordingOutlet):
+        """Each wait at the end of the log finds something more."""
+
+        def wait(self, seconds: float) -> None:
+            more = next(after)
+            if more == b"next":
+                write(tmp_path / "log.2", one(12, 3), watermark(12))
+                self.stop_after = 3
+                return
+            with log.open("ab") as file:
+                file.write(more)
+
+    monkeypatch.setattr("tests.support.outlet.RecordingOutlet", Growing)
+    outlet = record(ChangeLog(path=str(tmp_path / "log.*")), until=Until.FOREVER)
+    assert stamps(outlet) == [(10, 0), (11, 0), (12, 0)]
+    assert [point.commit_ts for point in outlet.promises] == [10, 11, 12]
+
+
+# -- bad lines
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (b"{not json", "change_log.line"),
+        (b"[1, 2]", "change_log.line"),
+        (b'{"type": "INSERT", "data": 7}', "change_log.line"),
+        (row("t", 20, {"id": "1", "v": "x"}).replace(b'"commitTs"', b'"other"'), "change_log.line"),
+        (row("t", 20, {"id": "1", "v": "x"}, kind="MERGE"), "change_log.line"),
+        (row("t", 20, {"id": "1", "v": "x"}, kind="UPDATE"), "change_log.line"),
+        (row("t", 20, {"id": "1", "v": "x", "w": "new"}), "change_log.column"),
+        (row("t", 20, {"id": "1"}), "change_log.column"),
+        (row("t", 20, {"id": "1", "v": "x"}, types={"id": "bigint", "v": "geometry"}), "change_log.column"),
+        (row("t", 20, {"id": "one", "v": "x"}), "change_log.value"),
+        (row("t", 20, {"id": "0x10", "v": "x"}), "change_log.value"),
+        (row("t", 20, {"id": "9223372036854775808", "v": "x"}), "change_log.value"),
+    ],
+)
+def test_a_bad_line_is_refused_with_its_place_or_put_aside(tmp_path: Path, line: bytes, code: str) -> None:
+    log = write(tmp_path / "log", ddl(5, CREATE), one(10, 1), line, one(30, 3), watermark(30))
+    with pytest.raises(RunFailed) as caught:
+        play(log)
+    assert caught.value.code == code
+    assert caught.value.place is not None
+    assert (caught.value.place.file, caught.value.place.line) == (str(log), 3)
+
+    rejects = tmp_path / "rejects"
+    outlet = play(log, on_bad_line="reject", rejects=str(rejects))
+    assert stamps(outlet) == [(10, 0), (30, 0)]
+    (record_,) = [json.loads(text) for text in rejects.read_text().splitlines()]
+    assert (record_["place"], record_["text"].encode()) == (f"{log}:3", line)
+    assert code in record_["reason"]
+
+
+def test_a_line_longer_than_allowed_is_refused_without_being_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_reader, "BLOCK", 4096)
+    long = row("t", 20, {"id": "2", "v": "x" * 50_000})
+    log = write(tmp_path / "log", one(10, 1), long, one(30, 3), watermark(30), one(31, 4))
+    with pytest.raises(RunFailed, match=r"log:2 \[change_log\.line\].*50"):
+        play(log, longest_line="10KiB")
+    outlet = play(log, longest_line="10KiB", on_bad_line="reject", rejects=str(tmp_path / "rejects"))
+    assert stamps(outlet) == [(10, 0), (30, 0), (31, 0)]
+    assert outlet.promises[-1].cursor["line"] == 6
+
+
+def test_rejects_are_on_disk_before_a_promise_covers_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
+    rejects = tmp_path / "rejects"
+    log = write(tmp_path / "log", b"{bad", one(10, 1), watermark(10))
+    play(log, on_bad_line="reject", rejects=str(rejects))
+    assert synced == [rejects.stat().st_size]
+
+
+def test_the_options_say_what_they_need_of_each_other() -> None:
+    assert [d.code for d in ChangeLog(path="x", on_bad_line="reject").check()] == ["node.option"]
+    assert [d.code for d in ChangeLog(path="x", rejects="y").check()] == ["node.option"]
+    assert not list(ChangeLog(path="x", on_bad_line="reject", rejects="y").check())
+
+
+# -- size
+
+
+def test_a_transaction_larger_than_a_batch_goes_in_open_batches_and_ends_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_player, "TABLE_BYTES", 2_000)
+    monkeypatch.setattr(log_player, "OPEN_BYTES", 4_000)
+    log = write(tmp_path / "log", *(one(10, n) for n in range(60)), one(11, 60))
+    batches = play(log).batches
+    assert [batch.open for batch in batches[:-1]].count(True) > 1
+    assert not batches[-1].open
+    assert stamps(play(log)) == [*((10, n) for n in range(60)), (11, 0)]
+
+
+def test_the_nasty_log_arrives_complete_and_repeats_are_counted(tmp_path: Path) -> None:
+    log = nasty_log(4_000)
+    outlet = record(ChangeLog(path=log.write_parts(tmp_path)))
+    assert sum(batch.num_rows for batch in outlet.batches) == log.stored_rows
+    assert outlet.repeats == log.repeats
+    assert len(outlet.ddls) == log.ddls
+    assert all(isinstance(change, SchemaChange) for change in outlet.ddls)

@@ -1,0 +1,305 @@
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.support.memory_store import MemoryStore
+from tests.support.stores import LeapingClock
+
+from afterbay.errors import RunFailed
+from afterbay.node import StoredPosition
+from afterbay.schema import Column, RowPosition, TableName, TableSchema
+from afterbay_nodes.storage.dates import DateSeparator
+from afterbay_nodes.storage.layout import Layout
+from afterbay_nodes.storage.numbering import index_content, next_number, read_index
+from afterbay_nodes.storage.path_state import FilePlace, PathState, PathStates, path_key
+from afterbay_nodes.storage.schema_file import SchemaFile, SchemaWrite
+from afterbay_nodes.storage.versions import publish
+
+LAYOUT = Layout(file_index_digit=6)
+FOLDER = "shop/orders/445/2024-05-17"
+FIRST = LAST = RowPosition(450, 0)
+
+
+def orders(version: int = 445, part: int | None = None) -> TableSchema:
+    return TableSchema(TableName("shop", "orders"), version, (Column("id", "int"),), partition_id=part)
+
+
+def file(number: int, folder: str = FOLDER) -> str:
+    return f"{folder}/CDC{number:06d}.csv"
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+def number_after(store: MemoryStore, last: int | None) -> int:
+    return next_number(store, LAYOUT, FOLDER, "CDC", "csv", last)
+
+
+# --- numbers
+
+
+def test_a_new_directory_starts_at_one(store: MemoryStore) -> None:
+    assert number_after(store, None) == 1
+
+
+def test_a_directory_met_again_goes_on_after_its_index(store: MemoryStore) -> None:
+    store.put(f"{FOLDER}/meta/CDC.index", b"CDC000007.csv\n")
+
+    assert number_after(store, None) == 8
+
+
+def test_a_file_that_no_index_names_is_passed_over_and_never_overwritten(store: MemoryStore) -> None:
+    store.put(f"{FOLDER}/meta/CDC.index", b"CDC000007.csv\n")
+    store.put(file(8), b"crashed before its index")
+
+    assert number_after(store, None) == 9
+    assert store.count("get") == 1  # the index was just read: it is not read again
+
+
+def test_a_known_number_is_followed_without_reading_the_index(store: MemoryStore) -> None:
+    assert number_after(store, 7) == 8
+    assert store.count("get") == 0
+
+
+def test_a_stale_number_reads_the_index_again_once_and_jumps(store: MemoryStore) -> None:
+    for number in range(1, 1001):
+        store.objects[file(number)] = b""
+    store.put(f"{FOLDER}/meta/CDC.index", b"CDC001000.csv\n")
+
+    assert number_after(store, 7) == 1001
+    assert (store.count("get"), store.count("head"), store.count("list")) == (1, 2, 0)
+
+
+def test_many_taken_numbers_cost_one_listing_and_a_gap_is_filled(store: MemoryStore) -> None:
+    for number in [*range(1, 500), *range(501, 600)]:
+        store.objects[file(number)] = b""
+    store.objects[f"{FOLDER}/CDC000500.json"] = b"another kind of file"
+
+    assert number_after(store, 7) == 500
+    assert (store.count("list"), store.count("head")) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\n", b"CDC000007.json\n", b"CDC7.csv\n", b"CDC000007.csv\n\n", b"\xff\xfe", b"../CDC000007.csv\n"],
+)
+def test_an_index_that_names_no_file_is_an_error_that_names_the_index(store: MemoryStore, content: bytes) -> None:
+    store.put(f"{FOLDER}/meta/CDC.index", content)
+
+    with pytest.raises(RunFailed, match=f"the index '{FOLDER}/meta/CDC.index' .* names no file"):
+        number_after(store, None)
+
+
+def test_an_index_is_read_as_it_is_written(store: MemoryStore) -> None:
+    name = LAYOUT.file_name("CDC", 12_345_678, "csv")
+    store.put(f"{FOLDER}/meta/CDC.index", index_content(name))
+
+    assert read_index(store, LAYOUT, FOLDER, "CDC", "csv") == 12_345_678
+
+
+# --- directories and dates
+
+
+def resolved(store: MemoryStore, stored: StoredPosition | None = None, layout: Layout = LAYOUT) -> PathState:
+    state = PathState()
+    assert state.resolve(store, layout, orders(), first=FIRST, last=LAST, stored=stored, stem="CDC")
+    return state
+
+
+def take(store: MemoryStore, state: PathState, today: str) -> FilePlace:
+    """Takes a name and stores file and index under it, as a flush does."""
+    place = state.next_file(store, LAYOUT, orders(), "CDC", "csv", today)
+    store.put_if_absent(place.key, [b"x"], 1)
+    store.put(place.index_key, place.index_content)
+    return place
+
+
+def test_files_are_numbered_within_their_day(store: MemoryStore) -> None:
+    state = resolved(store)
+
+    places = [take(store, state, day) for day in ("2024-05-17", "2024-05-17", "2024-05-18")]
+
+    assert [place.key for place in places] == [file(1), file(2), file(1, "shop/orders/445/2024-05-18")]
+    assert places[1].index_key == f"{FOLDER}/meta/CDC.index"
+    assert places[1].index_content == b"CDC000002.csv\n"
+
+
+def test_a_date_never_goes_back_whatever_the_clock_does(store: MemoryStore) -> None:
+    state = resolved(store)
+    take(store, state, "2024-05-18")
+
+    assert take(store, state, "2024-05-17").directory == "shop/orders/445/2024-05-18"
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_date_does_not_go_back_over_a_restart_with_or_without_a_position(store: MemoryStore, known: bool) -> None:
+    before = take(store, resolved(store), "2024-05-18")
+    stored = StoredPosition(LAST, before.directory, before.number) if known else None
+
+    after = take(store, resolved(store, stored), "2024-05-17")
+
+    assert (after.directory, after.number) == (before.directory, 2)
+
+
+def test_a_position_of_another_version_says_nothing_of_this_one(store: MemoryStore) -> None:
+    stored = StoredPosition(LAST, "shop/orders/400/2024-05-18", 9)
+
+    assert take(store, resolved(store, stored), "2024-05-17").key == file(1)
+
+
+def test_a_position_is_ahead_of_an_index_that_was_not_written(store: MemoryStore) -> None:
+    store.put(file(3), b"x")
+
+    assert take(store, resolved(store, StoredPosition(LAST, FOLDER, 3)), "2024-05-17").number == 4
+
+
+def test_without_dates_one_directory_serves_for_ever(store: MemoryStore) -> None:
+    layout = Layout(date_separator=DateSeparator.NONE, file_index_digit=6)
+    state = resolved(store, StoredPosition(LAST, "shop/orders/445", 4), layout)
+
+    assert state.next_file(store, layout, orders(), "CDC", "csv", "").key == "shop/orders/445/CDC000005.csv"
+
+
+def test_stale_rows_leave_the_state_unresolved(store: MemoryStore) -> None:
+    newer = PathState()
+    newer.resolve(store, LAYOUT, orders(500), first=FIRST, last=LAST, stored=None, stem="CDC")
+    state = PathState()
+
+    assert not state.resolve(store, LAYOUT, orders(), first=FIRST, last=LAST, stored=StoredPosition(LAST), stem="CDC")
+    assert state.version is None
+
+
+def test_a_resolved_state_asks_the_store_nothing(store: MemoryStore) -> None:
+    state = resolved(store)
+    store.asked.clear()
+
+    assert state.resolve(store, LAYOUT, orders(), first=FIRST, last=LAST, stored=None, stem="CDC")
+    assert store.asked == []
+
+
+# --- how long states live
+
+KEY = path_key(LAYOUT, orders(), "CDC")
+
+
+def test_a_state_lives_while_it_is_used_and_for_a_while_after() -> None:
+    clock = LeapingClock()
+    states = PathStates(clock, ttl=60)
+    state = states.pin(KEY)
+    states.unpin(KEY)
+
+    clock.pass_by(59)
+    assert states.pin(KEY) is state
+    states.unpin(KEY)
+    clock.pass_by(60)
+    states.expire()
+
+    assert len(states) == 0
+    assert states.pin(KEY) is not state
+
+
+def test_a_state_with_something_pending_is_never_dropped() -> None:
+    clock = LeapingClock()
+    states = PathStates(clock, ttl=60, limit=2)
+    state = states.pin(KEY)
+    states.pin(KEY)
+    states.unpin(KEY)  # one of two
+
+    clock.pass_by(1000)
+    for version in range(10):
+        key = path_key(LAYOUT, orders(version), "CDC")
+        states.pin(key)
+        states.unpin(key)
+
+    assert states.pin(KEY) is state
+
+
+def test_idle_states_are_bounded_and_the_least_used_goes_first() -> None:
+    states = PathStates(LeapingClock(), limit=3)
+    kept = {}
+    for version in (1, 2, 3, 1, 4):
+        key = path_key(LAYOUT, orders(version), "CDC")
+        kept[version] = states.pin(key)
+        states.unpin(key)
+
+    assert len(states) == 3
+    assert states.pin(path_key(LAYOUT, orders(1), "CDC")) is kept[1]
+    assert states.pin(path_key(LAYOUT, orders(2), "CDC")) is not kept[2]
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["flush", "pass", "back"]),
+        st.sampled_from([1, 2, 3]),
+        st.sampled_from([None, 7, 8]),
+        st.integers(1, 90),
+    ),
+    max_size=40,
+)
+
+
+@given(steps)
+def test_churn_of_tables_versions_and_clocks_never_reuses_a_number_nor_resets_an_index(
+    history: list[tuple[str, int, int | None, int]],
+) -> None:
+    store, clock = MemoryStore(), LeapingClock()
+    for version in (100, 200, 300):  # as the DDLs between them have left them
+        schema_file = SchemaFile.of(orders(version), version)
+        publish(store, SchemaWrite(LAYOUT.schema_file("shop/orders", version, schema_file.checksum), b"{}"))
+    states = PathStates(clock, ttl=60, limit=2)
+    day = 10
+    given_out: list[str] = []
+    newest: dict[str, str] = {}
+    for what, version, part, amount in history:
+        if what == "pass":
+            clock.pass_by(amount)
+            day += amount // 45
+        elif what == "back":
+            day -= 1
+        else:
+            schema = orders(version * 100, part)
+            key = path_key(LAYOUT, schema, "CDC")
+            state = states.pin(key)
+            state.resolve(store, LAYOUT, schema, first=FIRST, last=LAST, stored=None, stem="CDC")
+            place = state.next_file(store, LAYOUT, schema, "CDC", "csv", f"2024-05-{max(day, 1):02}")
+            store.put_if_absent(place.key, [b"x"], 1)  # raises if it was given out before
+            store.put(place.index_key, place.index_content)
+            states.unpin(key)
+            assert place.directory >= newest.get(key[0], "")
+            newest[key[0]] = place.directory
+            given_out.append(place.key)
+    for folder in {key.rpartition("/")[0] for key in given_out}:
+        numbers = sorted(int(key[-10:-4]) for key in given_out if key.rpartition("/")[0] == folder)
+        assert numbers == list(range(1, len(numbers) + 1))
+        assert store.objects[f"{folder}/meta/CDC.index"] == index_content(LAYOUT.file_name("CDC", numbers[-1], "csv"))
+
+
+def test_sixteen_threads_that_need_a_state_at_once_get_the_same_one() -> None:
+    clock = LeapingClock()
+    states = PathStates(clock, ttl=60, limit=4)
+    keys = [path_key(LAYOUT, orders(version), "CDC") for version in range(8)]
+    all_hold, all_looked = threading.Barrier(16), threading.Barrier(16)
+
+    def use(worker: int) -> list[list[int]]:
+        rounds = []
+        for turn in range(20):
+            mine = keys[(worker + turn) % 8 :] + keys[: (worker + turn) % 8]
+            held = {key: states.pin(key) for key in mine}
+            all_hold.wait()
+            rounds.append([id(held[key]) for key in keys])
+            all_looked.wait()
+            for key in mine:
+                states.unpin(key)
+        return rounds
+
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(use, range(16)))
+
+    assert all(rounds == found[0] for rounds in found)
+    assert len(states) == 4
