@@ -109,13 +109,15 @@ class Pipeline:
                 "node.name", f"'{visible(name)}' is no name for a node", place=place, hint=f"a name is {NODE_NAME_RULE}"
             )
         if any(item.name == name for item in self._draft.nodes):
-            raise PipelineInvalid("node.duplicate", f"there is a node '{name}' already", place=place)
+            raise PipelineInvalid(
+                "node.duplicate", f"there is a node '{name}' already", place=place, hint="names are unique"
+            )
         if not isinstance(node, Source | Transform | Sink):
             message = f"a node is a Source, Transform or Sink, not {type(node).__name__}"
             raise PipelineInvalid("node.type", message, place=place, hint="pass an instance: Demo(), not Demo")
         if not 1 <= parallelism <= MOST_PARALLEL:
             message = f"`parallelism` of node '{name}' is 1 to {MOST_PARALLEL}, not {parallelism}"
-            raise PipelineInvalid("parallelism.invalid", message, place=place)
+            raise PipelineInvalid("parallelism.invalid", message, place=place, hint="threads side by side")
         listed = (inputs,) if isinstance(inputs, str) else tuple(inputs)
         self._draft = replace(self._draft, nodes=(*self._draft.nodes, DraftNode(name, node, listed, parallelism)))
         return self

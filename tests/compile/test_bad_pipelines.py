@@ -54,6 +54,11 @@ def test_a_bomb_of_aliases_is_refused_before_it_grows() -> None:
     assert [item.code for item in findings("\n".join(lines))] == ["yaml.size"]
 
 
+def test_a_tower_of_aliases_is_as_deep_as_what_it_repeats() -> None:
+    lines = ["a0: &a0 [x]", *(f"a{n}: &a{n} [*a{n - 1}]" for n in range(1, 40))]
+    assert [item.code for item in findings("\n".join(lines))] == ["yaml.depth"]
+
+
 def test_long_text_repeated_by_aliases_counts_each_time() -> None:
     text = f"a: &a '{'x' * 1_000_000}'\nb: [{', '.join(['*a'] * 10)}]\n"
     assert [item.code for item in findings(text)] == ["yaml.size"]

@@ -24,13 +24,13 @@ OPTIONS = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(changes=change_batches(), options=OPTIONS)
 def test_any_options_give_the_bytes_of_the_rules(changes: ChangeBatch, options: CanalOptions) -> None:
     assert encode(EncodeCanalJson(**asdict(options)), changes) == canal_bytes(changes, options, NOW_MS)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(changes=change_batches())
 def test_every_line_is_one_json_object_that_ends_the_line(changes: ChangeBatch) -> None:
     body = encode(EncodeCanalJson(terminator="\n"), changes)

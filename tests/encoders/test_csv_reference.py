@@ -33,19 +33,19 @@ USUAL = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(changes=change_batches(), options=OPTIONS)
 def test_any_options_give_the_bytes_of_the_rules(changes: ChangeBatch, options: CsvOptions) -> None:
     assert encode(EncodeCsv(**asdict(options)), changes) == csv_bytes(changes, options)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(changes=change_batches(), options=USUAL)
 def test_usual_options_give_the_bytes_of_the_rules(changes: ChangeBatch, options: CsvOptions) -> None:
     assert encode(EncodeCsv(**asdict(options)), changes) == csv_bytes(changes, options)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(changes=change_batches())
 def test_the_head_says_what_the_body_is(changes: ChangeBatch) -> None:
     made = operator(EncodeCsv()).process(changes)

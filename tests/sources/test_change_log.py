@@ -6,17 +6,18 @@ import gzip
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 from tests.support.canal import ddl, row, watermark, write
 from tests.support.nasty_log import nasty_log
 from tests.support.outlet import RecordingOutlet, Row, record, schemas_at
 
 from afterbay.errors import AfterbayError, EnvironmentRefused, RunFailed
-from afterbay.messages import Op, SchemaChange
+from afterbay.messages import Op, SchemaChange, TableChange
 from afterbay.node import ResumePoint, Until
 from afterbay.schema import RowPosition
 from afterbay_nodes.sources import log_player, log_reader
@@ -182,10 +183,17 @@ def test_a_ddl_below_rows_of_its_table_that_were_sent_is_refused(tmp_path: Path)
 # -- resuming
 
 
+def created(table: TableChange) -> TableChange:
+    """A table made under a name that was used before is graph-wide, but not if the use was before the resume."""
+    return table if table.before is not None else replace(table, dispatcher_before=None)
+
+
 def everything(outlet: RecordingOutlet, above: int = -1) -> list[object]:
     rows = [r for r in outlet.rows if r.stamp.commit_ts > above]
     rows.sort(key=lambda r: (r.dispatcher, r.stamp))
-    return [*rows, *(change for change in outlet.ddls if change.commit_ts > above)]
+    ddls = [replace(change, tables=tuple(map(created, change.tables))) for change in outlet.ddls]
+    ddls = [change for change in ddls if change.commit_ts > above]
+    return [*rows, *sorted(ddls, key=lambda change: (change.commit_ts, change.query))]
 
 
 @pytest.mark.usefixtures("every_watermark")
@@ -201,39 +209,57 @@ def test_resumed_at_any_promise_of_a_nasty_log_it_sends_exactly_the_rest(
         assert everything(rest) == everything(whole, above=point.commit_ts)
 
 
+DDLS = (
+    "ALTER TABLE {} ADD INDEX (v)",
+    "ALTER TABLE {} DO SOMETHING NEW",
+    "ALTER TABLE {} MODIFY v TEXT",
+    "CREATE TABLE {} (id BIGINT PRIMARY KEY, v VARCHAR(9))",
+    "CREATE TABLE {} SELECT 1",
+    "DROP TABLE {}",
+    "RENAME TABLE {} TO c",
+    "RENAME TABLE a TO c, b TO a, c TO b",
+    "TRUNCATE TABLE {}",
+    "DROP DATABASE shop",
+    "SOMETHING ELSE",
+)
 small_logs = st.lists(
-    st.one_of(
-        st.tuples(st.just("row"), st.sampled_from("ab"), st.integers(1, 12)),
-        st.tuples(st.just("ddl"), st.sampled_from("ab"), st.integers(1, 12)),
-        st.tuples(st.just("unknown"), st.sampled_from("ab"), st.integers(1, 12)),
-        st.tuples(st.just("watermark"), st.just(""), st.integers(1, 12)),
+    st.tuples(
+        st.one_of(st.sampled_from(("row", "row", "row", "watermark")), st.sampled_from(DDLS)),
+        st.sampled_from("abc"),
+        st.sampled_from((0, 1, 2, -1, -3)),
     ),
     max_size=25,
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(small_logs)
 @pytest.mark.usefixtures("every_watermark")
 def test_resumed_at_any_promise_of_any_log_it_sends_exactly_the_rest(
     tmp_path: Path, steps: list[tuple[str, str, int]]
 ) -> None:
-    """Rows and DDLs in any order, rewound, repeated, above and below the watermark."""
-    lines = []
-    for number, (kind, table, commit_ts) in enumerate(steps):
+    """Rows of three tables, out of step, rewound and repeated, above and below the watermarks; any DDL in between."""
+    lines, now, applied = [], 10, []
+    for number, (kind, table, step) in enumerate(steps):
+        now = max(1, now + step)
         match kind:
             case "row":
-                lines.append(one(10 * commit_ts, number, table))
-            case "ddl":
-                lines.append(ddl(10 * commit_ts + 5, f"ALTER TABLE {table} ADD INDEX (v)"))
-            case "unknown":
-                lines.append(ddl(10 * commit_ts + 7, f"ALTER TABLE {table} DO SOMETHING NEW"))
+                lines.append(one(10 * now, number, table))
+            case "watermark":
+                lines.append(watermark(10 * now))
+            case sql if step >= 0 or not applied:
+                # A DDL stands behind all that is below it.
+                now = max([now, *(ts // 10 + 1 for ts, _ in applied)])
+                applied.append((10 * now + 5, ddl(10 * now + 5, sql.format(table))))
+                lines.append(applied[-1][1])
             case _:
-                lines.append(watermark(10 * commit_ts))
-    source = ChangeLog(
-        path=str(write(tmp_path / "log", *lines)), on_bad_line="reject", rejects=str(tmp_path / "rejects")
-    )
-    whole = record(source)
+                lines.append(applied[step][1] if len(applied) >= -step else applied[-1][1])
+    source = ChangeLog(path=str(write(tmp_path / "log", *lines)))
+    try:
+        whole = record(source)
+    except RunFailed as failure:
+        assert failure.code in ("change_log.order", "change_log.column")  # noqa: PT017 - others are no reason to skip
+        reject()
     for point in whole.promises:
         rest = record(source, resume=point, schemas=schemas_at(whole, point))
         assert everything(rest) == everything(whole, above=point.commit_ts)

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,9 +49,20 @@ def afterbay(*arguments: str | Path, cwd: Path, timeout: float = 120, **env: str
     return Finished(done.returncode, done.stdout, done.stderr)
 
 
-def started(*arguments: str | Path, cwd: Path, errors: Path) -> subprocess.Popen[bytes]:
-    """Starts the command; what it says on stderr goes to the file `errors`."""
+@contextmanager
+def started(*arguments: str | Path, cwd: Path, errors: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The command, started; what it says on stderr goes to the file `errors`. It has ended when the block is left.
+
+    A block that is left by an error kills it: a run that hangs must not make the test hang too.
+    """
     with errors.open("ab") as file:
-        return subprocess.Popen(
+        run = subprocess.Popen(
             [*COMMAND, *map(str, arguments)], cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=file
         )
+    try:
+        yield run
+    except BaseException:
+        run.kill()
+        raise
+    finally:
+        run.wait()

@@ -168,14 +168,16 @@ def record(
 
 
 def schemas_at(outlet: RecordingOutlet, point: ResumePoint) -> dict[str, TableSchema]:
-    """The schemas in force at a promise: what a state would hand to a run resumed there."""
+    """The schemas in force at a promise: what a state would hand to a run resumed there. A DDL above it may have been
+    sent before it.
+    """
     schemas: dict[str, TableSchema] = {}
     for item in outlet.sent:
         if item is point:
             break
-        if isinstance(item, Announced):
+        if isinstance(item, Announced) and item.schema.version <= point.commit_ts:
             schemas[item.dispatcher] = item.schema
-        elif isinstance(item, SchemaChange):
+        elif isinstance(item, SchemaChange) and item.commit_ts <= point.commit_ts:
             for table in item.tables:
                 if table.dispatcher_before is not None and table.dispatcher_before != table.dispatcher_after:
                     schemas.pop(table.dispatcher_before, None)

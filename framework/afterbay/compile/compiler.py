@@ -82,5 +82,5 @@ def _bytes_of(path: Path, file: str) -> bytes:
             "file.unreadable",
             f"the pipeline file cannot be read: {reason}",
             place=Place(file=file),
-            hint="`afterbay init FILE` writes a first one" if isinstance(error, FileNotFoundError) else None,
+            hint="`afterbay init FILE` writes a first one" if isinstance(error, FileNotFoundError) else "name a file",
         ) from error

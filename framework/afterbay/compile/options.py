@@ -7,6 +7,7 @@ that is wrong), with the keys that are allowed, and what was probably meant.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 

@@ -195,6 +195,7 @@ def _open_sink(
             fail=lambda error: bench.scope.fail(_in_node(error, item.name)),
         )
     )
+    bench.scope.on_cancel(operator.cancel)
     for index, channel in enumerate(bench.wiring.shards[item.name]):
         shard = operator.open_shard(index, channel.wake)
         loop = ShardLoop(item.name, index, channel, shard, barriers)
@@ -248,6 +249,7 @@ def _open_sources(
                     )
                 )
                 undo.callback(operator.close)
+                bench.scope.on_cancel(operator.cancel)
                 operators[partition] = operator
                 window = CreditWindow(CREDIT_WINDOW, bench.clock)
                 bench.scope.on_cancel(window.cancel)

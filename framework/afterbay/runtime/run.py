@@ -35,14 +35,14 @@ log = logging.getLogger("afterbay.run")
 def start(
     plan: Plan,
     *,
-    until: Until | str | float | None = None,
+    until: Until | float | None = None,
     adopt: bool = False,
     telemetry: Telemetry | None = None,
     clock: Clock | None = None,
 ) -> Run:
     """Starts `plan` and returns at once.
 
-    `until`: `end`, `caught-up`, `forever`, or seconds; None: `end` if every source ends by itself, else `forever`.
+    `until`: when it ends by itself, or after how many seconds; None: `end` if every source ends by itself, else `forever`.
     `adopt`: a fresh state may take over a sink root that is not empty.
     Raises PipelineInvalid or EnvironmentRefused before anything is done.
     """
@@ -63,13 +63,13 @@ def start(
     return run
 
 
-def _until(plan: Plan, until: Until | str | float | None) -> tuple[Until, float | None]:
+def _until(plan: Plan, until: Until | float | None) -> tuple[Until, float | None]:
     natural = Until.END if all(source.ends for _, source in plan.sources) else Until.FOREVER
     if until is None:
         return natural, None
-    if isinstance(until, int | float):
-        return natural, float(until)
-    return Until(until), None
+    if isinstance(until, Until):
+        return until, None
+    return natural, float(until)
 
 
 class Run:
@@ -186,10 +186,10 @@ class Run:
                 if not self._scope.cancelled:
                     self._attempt(sink.finish)
         checkpoints = self.checkpoints()
-        if not stuck:
+        if not stuck:  # a thread that still lives may be inside what would be closed
             for close in self._assembly.closers:
                 self._attempt(close)
-        self._attempt(self._state.close)
+            self._attempt(self._state.close)
         self._conclude(checkpoints)
         self._done.set()
 

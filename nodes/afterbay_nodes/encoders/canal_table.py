@@ -13,7 +13,7 @@ from afterbay.schema import BINARY_TYPES, TEMPORAL_TYPES, Column, TableSchema
 from afterbay_nodes.encoders.float_text import plain_text
 from afterbay_nodes.encoders.intake import Intake
 from afterbay_nodes.encoders.joining import Piece, chosen, text_of
-from afterbay_nodes.encoders.json_text import json_string
+from afterbay_nodes.encoders.json_text import json_strings
 from afterbay_nodes.encoders.stored_values import latin1_text
 
 _JAVA_TYPES: Mapping[str, int] = {
@@ -61,16 +61,10 @@ class CanalColumn:
     text: Callable[[pa.Array], pa.Array]
 
     @classmethod
-    def of(cls, index: int, column: Column, *, full_type: bool) -> CanalColumn:
-        """How `column` is written; `full_type` adds widths to its type's name."""
-        return cls(
-            index,
-            json_string(column.name) + b":",
-            json_string(mysql_type(column, full=full_type)),
-            java_type(column),
-            _UNSIGNED_JAVA_TYPES.get(column.type) if column.unsigned else None,
-            _kernel(column),
-        )
+    def of(cls, index: int, column: Column, key: bytes, mysql_type: bytes) -> CanalColumn:
+        """How `column` is written under `key`."""
+        large = _UNSIGNED_JAVA_TYPES.get(column.type) if column.unsigned else None
+        return cls(index, key, mysql_type, java_type(column), large, _kernel(column))
 
     def java_types(self, image: pa.RecordBatch) -> Piece:
         """The Java type of each value: a constant, unless an unsigned value of the batch is large."""
@@ -95,11 +89,11 @@ class CanalTable:
     def of(cls, schema: TableSchema, columns: Iterable[CanalColumn]) -> CanalTable:
         """The lines of `schema` that hold `columns`."""
         named = tuple(columns)
-        keys = [json_string(column.name) for column in schema.columns if column.primary_key]
-        start = b'{"id":0,"database":%b,"table":%b,"pkNames":%b,"isDdl":false,"type":"%b","es":'
-        names = (json_string(schema.name.schema), json_string(schema.name.table))
+        primary = [column.name for column in schema.columns if column.primary_key]
+        table, database, *keys = json_strings([schema.name.table, schema.name.schema, *primary])
         pk_names = b"[" + b",".join(keys) + b"]" if keys else b"null"
-        heads = [start % (*names, pk_names, op.name.encode()) for op in sorted(Op)]
+        start = b'{"id":0,"database":%b,"table":%b,"pkNames":%b,"isDdl":false,"type":"%b","es":'
+        heads = [start % (database, table, pk_names, op.name.encode()) for op in sorted(Op)]
         types = b",".join(column.key + column.mysql_type for column in named)
         return cls(pa.array(heads, pa.binary()), named, types)
 
@@ -116,11 +110,15 @@ class CanalTables:
     def of(cls, schema: TableSchema, node: str, *, full_type: bool, handle_deletes: bool) -> CanalTables:
         """Everything about `schema`. A table without a handle key keeps all columns in its deletes."""
         intake = Intake.of(schema, node)
+        stored = schema.stored_columns
+        keys = json_strings([column.name for column in stored])
+        types = json_strings([mysql_type(column, full=full_type) for column in stored])
         columns = [
-            CanalColumn.of(index, column, full_type=full_type) for index, column in enumerate(schema.stored_columns)
+            CanalColumn.of(index, column, key + b":", type_)
+            for index, (column, key, type_) in enumerate(zip(stored, keys, types, strict=True))
         ]
         handle = {column.name for column in schema.key_columns if not column.virtual}
-        kept = [columns[index] for index, column in enumerate(schema.stored_columns) if column.name in handle]
+        kept = [columns[index] for index, column in enumerate(stored) if column.name in handle]
         deletes = CanalTable.of(schema, kept) if handle_deletes and 0 < len(kept) < len(columns) else None
         return cls(intake, CanalTable.of(schema, columns), deletes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -68,9 +69,10 @@ class CsvDialect:
         """`fields` with the null string where they are null."""
         return pc.fill_null(fields, constant(self.null.encode(), fields)) if fields.null_count else fields
 
-    def field(self, text: str) -> bytes:
-        """One piece of text (a name) as a field. Raises UnicodeEncodeError for a lone surrogate."""
-        return bytes(joined(self.quoted(pa.array([text.encode()], pa.binary())), 1)[0].as_py())
+    def fields(self, texts: Sequence[str]) -> list[bytes]:
+        """Some names as fields."""
+        fields = joined(self.quoted(pa.array([text.encode() for text in texts], pa.binary())), len(texts))
+        return [bytes(field) for field in fields.to_pylist()]
 
     def _escaped(self, raw: pa.Array) -> pa.Array:
         # The backslash first and CR and LF last: no escape is escaped again, and no letter of `\r` is taken for

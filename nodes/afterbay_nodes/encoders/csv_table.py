@@ -59,8 +59,8 @@ def csv_table(schema: TableSchema, dialect: CsvDialect, meta: CsvMeta, node: str
     """What does not change from batch to batch. Raises RunFailed for a name that cannot be written."""
     columns = schema.stored_columns
     intake = Intake.of(schema, node)
-    names = [dialect.field(schema.name.table), dialect.field(schema.name.schema)]
-    prefixes = [dialect.delimiter.encode().join([dialect.field(letter.as_py()), *names]) for letter in OP_LETTERS]
+    *letters, name, database = dialect.fields([*OP_LETTERS.to_pylist(), schema.name.table, schema.name.schema])
+    prefixes = [dialect.delimiter.encode().join([letter, name, database]) for letter in letters]
     return CsvTable(
         intake,
         FileFormat("csv", _header(schema, dialect, meta, node) if meta.header else b""),

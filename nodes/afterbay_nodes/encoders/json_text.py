@@ -4,6 +4,8 @@ characters and for `<`, `>`, `&`. All above stays as it is.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -24,9 +26,10 @@ def json_values(text: pa.Array) -> list[Piece]:
     return [pc.fill_null(strings, constant(b"null", strings))]
 
 
-def json_string(text: str) -> bytes:
-    """One name as a JSON string."""
-    return b'"' + bytes(escaped(pa.array([text.encode()], pa.binary()))[0].as_py()) + b'"'
+def json_strings(texts: Sequence[str]) -> list[bytes]:
+    """Some names as JSON strings."""
+    raw = escaped(pa.array([text.encode() for text in texts], pa.binary()))
+    return [b'"' + bytes(text) + b'"' for text in raw.to_pylist()]
 
 
 def escaped(raw: pa.Array) -> pa.Array:

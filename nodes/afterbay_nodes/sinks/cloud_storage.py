@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_serializer, field_validator, model_validator
 
+from afterbay.errors import PipelineInvalid
 from afterbay.messages import SpoolEntry
 from afterbay.node import Capabilities, Sink, SinkContext, SinkOperator
 from afterbay.schema import Json
@@ -102,7 +104,10 @@ class CloudStorage(Sink[SpoolEntry]):
     def _query_wins(cls, data: Any) -> Any:
         if not isinstance(data, Mapping) or not isinstance(data.get("uri"), str):
             return data
-        query = parse_uri(data["uri"]).query
+        try:
+            query = parse_uri(data["uri"]).query
+        except PipelineInvalid:
+            return data  # told by the field itself, together with the others' faults
         for key, hint in _ELSEWHERE.items():
             if key in query:
                 raise ValueError(f"the uri sets '{key}', which belongs to another node: {hint}")
@@ -143,6 +148,16 @@ class CloudStorage(Sink[SpoolEntry]):
                 raise ValueError(f"'{value}' is no time zone; write local, UTC or Europe/Vienna") from error
         return value
 
+    @field_validator("uri")
+    @classmethod
+    def _known_place(cls, value: str) -> str:
+        try:
+            parse_uri(value)
+        except PipelineInvalid as error:
+            found = error.diagnostics[0]
+            raise ValueError(found.message + (f" ({found.hint})" if found.hint else "")) from error
+        return value
+
     @field_serializer("uri")
     def _no_secrets(self, value: str) -> str:
         return parse_uri(value).display
@@ -158,6 +173,10 @@ class CloudStorage(Sink[SpoolEntry]):
     def store_uri(self) -> StoreUri:
         """The URI without the keys that this node has taken from its query."""
         return parse_uri(self.uri).without(_FROM_URI)
+
+    def exclusive_root(self) -> str | None:
+        place = self.store_uri
+        return str(Path(place.path).resolve()) if place.scheme == "file" else place.display
 
     def identity(self) -> Mapping[str, Json]:
         return {

@@ -128,6 +128,7 @@ class StorageSink(SinkOperator[SpoolEntry]):
 
     def cancel(self) -> None:
         self._cancel.set()
+        self._writer.cancel()
 
     def close(self) -> None:
         self._pool.close()

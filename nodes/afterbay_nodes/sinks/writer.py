@@ -20,6 +20,7 @@ from afterbay.clock import Clock
 from afterbay.errors import RunFailed
 from afterbay.messages import SchemaChange
 from afterbay.node import StoredPosition
+from afterbay.runtime.credit import CreditWindow
 from afterbay.state.store import Intent, State
 from afterbay.telemetry import NodeMeter
 from afterbay_nodes.sinks.lane import Ddl, FlushJob, Lane, Pending
@@ -32,6 +33,8 @@ from afterbay_nodes.storage.store import AlreadyExists, ObjectStore, Part
 from afterbay_nodes.storage.versions import publish
 
 MOST_COLLISIONS = 8
+READ_WINDOW = 128 << 20
+"""Bytes read back from segments that all uploads together may hold (I8)."""
 
 
 def series_directory(directory: str, stem: str) -> str:
@@ -96,7 +99,12 @@ class Writer:
         self._meter = meter
         self._paths = PathStates(clock)
         self._series = Series()
+        self._reading = CreditWindow(READ_WINDOW, clock)
         self._stored = dict(positions)  # changed by the one flush under way of its dispatcher
+
+    def cancel(self) -> None:
+        """Ends waits for room to read with `Cancelled`."""
+        self._reading.cancel()
 
     def perform(self, lane: Lane, job: FlushJob | Ddl) -> None:
         """See `Jobs.perform`."""
@@ -150,6 +158,8 @@ class Writer:
         size = len(header) + sum(item.size for item in heads)
         crc = combine_all([(zlib.crc32(header), len(header)), *((item.crc, item.size) for item in heads)])
         today = date_level(self._layout.date_separator, self._clock.now(), self._zone)
+        spilled = sum(item.entry.nbytes for item in job.pending if not item.entry.in_memory)
+        room = self._reading.take(spilled)
         parts = _parts(header, job.pending)
         for _ in range(MOST_COLLISIONS):
             place = path.next_file(self._store, self._layout, head.schema, stem, head.format.extension, today)
@@ -175,6 +185,8 @@ class Writer:
                 f"{MOST_COLLISIONS} file names in a row were taken between looking and writing, the last '{place.key}'",
                 hint="another writer works in this root: give each pipeline a root of its own",
             )
+        parts.clear()
+        room.give_back()
         self._stored[lane.partition, lane.dispatcher] = StoredPosition(last, intent.directory, place.number)
         for item in job.pending:
             item.entry.release()

@@ -74,6 +74,7 @@ class Tables:
         self.doubts = doubts
         self._feeds: dict[tuple[str, str], TableFeed] = {}
         self._held: dict[TableName, _Held] = {}
+        self._gone: set[TableName] = set()  # without a schema since a DDL: forgotten at the next watermark
         self._used: set[str] = set()  # dispatchers that had rows or a schema: one made again is graph-wide
         for dispatcher, schema in schemas.items():
             feed = self._made(table_of(dispatcher))
@@ -97,7 +98,7 @@ class Tables:
             self._release(name, held, key_told_by_row(columns_told_by_row(columns, held.guess or ()), key))
             feed = self._feeds[name]
         elif feed is None or feed.schema is None:
-            feed = feed or self._made(name)
+            feed = self._made(name)
             # In force before its first row, and not at or below what was promised: a replay chooses the same.
             self._announce(feed, TableSchema(name, commit_ts - 1, columns))
         else:
@@ -135,6 +136,12 @@ class Tables:
         due = [(name, held) for name, held in self._held.items() if held.ddl.commit_ts <= watermark]
         for name, held in sorted(due, key=lambda item: item[1].ddl.commit_ts):
             self._release_guess(name, held)
+        for name in list(self._gone):
+            feed = self._feeds[name]
+            if feed.last_ts <= watermark:
+                self._gone.discard(name)
+                if feed.schema is None and name not in self._held:
+                    del self._feeds[name]
 
     # -- kinds of DDL
 
@@ -142,8 +149,7 @@ class Tables:
         ddl = replace(ddl, kind=DdlKind.CREATE_TABLE)
         self._settle(ddl, (name,))
         change = self._before(name)
-        if name not in self._feeds:
-            self._made(name)
+        self._made(name)
         self._one(ddl, name, change, columns, guess=None)
 
     def _alter(self, ddl: _Ddl, alter: AlterTable) -> None:
@@ -160,15 +166,14 @@ class Tables:
         guess = columns or (before.columns if before is not None else None)
         if dispatcher_of(alter.table) in self.doubts:
             columns = None
-        if feed is not None and alter.renamed_to is not None:
+        if alter.renamed_to is not None:
             self._forget(alter.table, ddl)
         change = (
             self._before(name)
             if before is None
             else TableChange(dispatcher_of(alter.table), before, dispatcher_of(name), None)
         )
-        if feed is None or alter.renamed_to is not None:
-            self._made(name)
+        self._made(name)
         self._one(ddl, name, change, columns, guess)
 
     def _rename(self, ddl: _Ddl, pairs: Sequence[tuple[TableName, TableName]]) -> None:
@@ -183,14 +188,16 @@ class Tables:
             schema = feed.schema if feed is not None else None
             if schema is None:
                 _log.warning("the DDL at %d renames table %s, which was never met", ddl.commit_ts, table)
+                self._forget(table, ddl)
                 continue
             doubted = dispatcher_of(table) in self.doubts
             self._forget(table, ddl)
             after = TableSchema(to, ddl.commit_ts, schema.columns)
             query = f"RENAME TABLE {_quoted(table)} TO {_quoted(to)}"
             changes.append(TableChange(dispatcher_of(table), schema, dispatcher_of(to), after, query))
-            self._made(to).set_schema(after, split_keys=self._split_keys)
-            self._feeds[to].altered(ddl.commit_ts)
+            target = self._made(to)
+            target.set_schema(after, split_keys=self._split_keys)
+            target.altered(ddl.commit_ts)
             if doubted:
                 self.doubts.begin(dispatcher_of(to), ddl.commit_ts)
         self._send_all(replace(ddl, kind=DdlKind.RENAME_TABLES), changes)
@@ -202,6 +209,7 @@ class Tables:
             feed = self._feeds.get(table)
             if feed is None or feed.schema is None:
                 _log.warning("the DDL at %d drops table %s, which was never met", ddl.commit_ts, table)
+                self._forget(table, ddl)
                 continue
             query = f"DROP TABLE {_quoted(table)}" if len(tables) > 1 else ""
             changes.append(TableChange(feed.dispatcher, feed.schema, None, None, query))
@@ -214,6 +222,8 @@ class Tables:
         known = [feed for table in tables if (feed := self._feeds.get(table)) is not None and feed.schema is not None]
         if len(known) < len(tables):
             _log.warning("the DDL at %d speaks of a table that was never met: a barrier", ddl.commit_ts)
+            for table in tables:
+                self._made(table)
             self._barrier(ddl)
             return
         changes = []
@@ -240,26 +250,31 @@ class Tables:
         for table in tables:
             feed = self._feeds[table]
             feed.mysql_type = UNCHECKED
-            self.doubts.begin(feed.dispatcher, ddl.commit_ts)
+            feed.altered(ddl.commit_ts)
+            if feed.schema is None:
+                self._gone.add(table)
+            else:
+                self.doubts.begin(feed.dispatcher, ddl.commit_ts)
 
     # -- parts of them
 
     def _settle(self, ddl: _Ddl, tables: Iterable[TableName]) -> None:
         """Before a DDL: what these tables hold back or have pending goes out (I3)."""
-        for name in dict.fromkeys(tables):
-            if held := self._held.get(name):
-                self._release_guess(name, held)
+        names = dict.fromkeys(tables)
+        for name in names:
             feed = self._feeds.get(name)
-            if feed is None:
-                continue
-            if feed.last_ts > ddl.commit_ts:
+            if feed is not None and feed.last_ts > ddl.commit_ts:
                 raise BadLine(
                     "change_log.order",
                     f"a DDL at {ddl.commit_ts} comes after the table's changes at {feed.last_ts}",
                     name,
                     hint="a DDL stands in the log before the later changes of its tables",
                 )
-            self._flush(feed, False)
+        for name in names:
+            if held := self._held.get(name):
+                self._release_guess(name, held)
+            if feed := self._feeds.get(name):
+                self._flush(feed, False)
 
     def _one(
         self,
@@ -295,6 +310,7 @@ class Tables:
             self.doubts.begin(dispatcher_of(name), held.ddl.commit_ts)
             return
         del self._held[name]
+        self._gone.add(name)
         _log.warning("nothing tells the columns of table %s after the DDL at %d: a barrier", name, held.ddl.commit_ts)
         self._send_all(replace(held.ddl, database=name.schema), ())
 
@@ -352,13 +368,18 @@ class Tables:
         return TableChange(dispatcher if dispatcher in self._used else None, None, dispatcher, None)
 
     def _made(self, name: TableName) -> TableFeed:
-        feed = TableFeed(name)
-        self._feeds[name] = feed
-        self._used.add(feed.dispatcher)
+        """The feed of `name`, new if there is none."""
+        if (feed := self._feeds.get(name)) is None:
+            feed = self._feeds[name] = TableFeed(name)
+            self._used.add(feed.dispatcher)
         return feed
 
     def _forget(self, name: TableName, ddl: _Ddl) -> None:
-        feed = self._feeds.pop(name)
+        """The table is gone. Its feed stays until the next watermark, to know rows below the DDL as repeats."""
+        feed = self._made(name)
+        feed.set_schema(None, split_keys=self._split_keys)
+        feed.altered(ddl.commit_ts)
+        self._gone.add(name)
         self.doubts.end(feed.dispatcher, ddl.commit_ts)
 
 
