@@ -42,7 +42,7 @@ def start(
 ) -> Run:
     """Starts `plan` and returns at once.
 
-    `until`: when it ends by itself, or after how many seconds; None: `end` if every source ends by itself, else `forever`.
+    `until`: when it ends by itself, or seconds; None: `end` if every source ends by itself, else `forever`.
     `adopt`: a fresh state may take over a sink root that is not empty.
     Raises PipelineInvalid or EnvironmentRefused before anything is done.
     """

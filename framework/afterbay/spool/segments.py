@@ -12,12 +12,12 @@ from __future__ import annotations
 import itertools
 import struct
 import threading
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from afterbay.checksum import crc32
 from afterbay.messages import BatchHead
 from afterbay.spool.budget import Budget
 from afterbay.spool.catalog import Catalog
@@ -123,7 +123,7 @@ class Segments:
         if data[:HEADER_BYTES] != _header(head, slot.entry):
             raise SpoolDamaged(path, slot.offset, f"this is not the header of entry {slot.entry}")
         payload = memoryview(data)[HEADER_BYTES:]
-        if zlib.crc32(payload) != head.crc:
+        if crc32(payload, 0) != head.crc:
             raise SpoolDamaged(path, slot.offset, f"the CRC-32 of entry {slot.entry} is not {head.crc:#010x}")
         return payload
 

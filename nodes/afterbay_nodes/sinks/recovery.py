@@ -15,8 +15,8 @@ An intent at or below the checkpoint is never withdrawn: the state refuses it (I
 from __future__ import annotations
 
 import logging
-import zlib
 
+from afterbay.checksum import crc32
 from afterbay.errors import EnvironmentRefused, RunFailed
 from afterbay.state.store import Intent, OpenIntent, State
 from afterbay_nodes.sinks.writer import plain_directory
@@ -96,5 +96,5 @@ def _write_index(store: ObjectStore, layout: Layout, intent: Intent) -> None:
 def _crc(store: ObjectStore, key: str) -> int:
     crc = 0
     for chunk in store.open_read(key):
-        crc = zlib.crc32(chunk, crc)
+        crc = crc32(chunk, crc)
     return crc

@@ -11,11 +11,11 @@ store as the buffers in which the encoder made it or the spool read it: nothing 
 from __future__ import annotations
 
 import threading
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import tzinfo
 
+from afterbay.checksum import crc32
 from afterbay.clock import Clock
 from afterbay.errors import RunFailed
 from afterbay.messages import SchemaChange
@@ -156,7 +156,7 @@ class Writer:
             return
         header = head.format.header
         size = len(header) + sum(item.size for item in heads)
-        crc = combine_all([(zlib.crc32(header), len(header)), *((item.crc, item.size) for item in heads)])
+        crc = combine_all([(crc32(header, 0), len(header)), *((item.crc, item.size) for item in heads)])
         today = date_level(self._layout.date_separator, self._clock.now(), self._zone)
         spilled = sum(item.entry.nbytes for item in job.pending if not item.entry.in_memory)
         room = self._reading.take(spilled)

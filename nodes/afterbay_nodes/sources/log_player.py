@@ -9,7 +9,6 @@ from afterbay.errors import Place, RunFailed
 from afterbay.node import Outlet, SourceContext, SourceOperator, Until
 from afterbay.schema import Json, TableName
 from afterbay_nodes.sources.canal_json import WATERMARK, BadLine, Message, commit_ts_of, decode
-from afterbay_nodes.sources.doubts import Doubts
 from afterbay_nodes.sources.log_files import Stopped
 from afterbay_nodes.sources.log_reader import Lines, LogReader, Mark
 from afterbay_nodes.sources.rejects import Rejects
@@ -26,11 +25,10 @@ SETTLE_BYTES = 4 << 20  # read between two promises, as long as more can be read
 TABLE_BYTES = 2 << 20  # pending of one table
 OPEN_BYTES = 8 << 20  # of one transaction of one table: more is sent in open batches
 FOLLOW_SECONDS = 0.5  # between two looks at the end of a followed log
-_DOUBTS = "doubts"
 
 
 class LogPlayer(SourceOperator):
-    """Plays one log. The cursor is a `Mark`, and the tables whose columns are in doubt there.
+    """Plays one log. The cursor is a `Mark`, and what `Tables.remarks_at` says there.
 
     A watermark's promise waits until enough was read to make batches of a good size, or nothing more can be read for
     the moment. Owns the reader and the rejects file.
@@ -60,7 +58,8 @@ class LogPlayer(SourceOperator):
             out,
             self._flush,
             self._schemas,
-            Doubts(_doubts(cursor), self._watermark),
+            _remarks(cursor),
+            self._watermark,
             split_keys=not self._log.output_raw_change_event,
         )
         follow = (lambda: out.wait(FOLLOW_SECONDS)) if self._until is Until.FOREVER else None
@@ -162,10 +161,8 @@ class LogPlayer(SourceOperator):
         self._due = (watermark, self._cursor(watermark, self._marks.resume_at(watermark, here)))
 
     def _cursor(self, commit_ts: int, mark: Mark) -> dict[str, Json]:
-        cursor = mark.to_cursor()
-        if doubts := self._tables.doubts.at(commit_ts):
-            cursor[_DOUBTS] = list(doubts)
-        return cursor
+        remarks: dict[str, Json] = {name: list(found) for name, found in self._tables.remarks_at(commit_ts).items()}
+        return {**mark.to_cursor(), **remarks}
 
     def _settle(self) -> None:
         """Sends the transactions that are complete, then makes the promise that waits."""
@@ -243,9 +240,9 @@ class LogPlayer(SourceOperator):
         ) from bad
 
 
-def _doubts(cursor: Mapping[str, Json] | None) -> list[str]:
-    found = cursor.get(_DOUBTS, []) if cursor is not None else []
-    return [str(dispatcher) for dispatcher in found] if isinstance(found, list) else []
+def _remarks(cursor: Mapping[str, Json] | None) -> dict[str, list[str]]:
+    """The lists of a cursor: all else in it is the mark's."""
+    return {name: list(map(str, found)) for name, found in (cursor or {}).items() if isinstance(found, list)}
 
 
 def _shown(table: TableName | None) -> str | None:

@@ -28,10 +28,11 @@ from afterbay_nodes.sources.ddl.statement import (
 )
 from afterbay_nodes.sources.ddl.tokenizer import SqlError
 from afterbay_nodes.sources.dispatcher import dispatcher_of, table_of
-from afterbay_nodes.sources.doubts import Doubts
+from afterbay_nodes.sources.remarks import Remarks
 from afterbay_nodes.sources.row_schema import columns_told_by_row, key_told_by_row
 from afterbay_nodes.sources.table_feed import UNCHECKED, TableFeed
 
+DOUBTS, DROPPED = "doubts", "dropped"
 _log = logging.getLogger("afterbay.change_log")
 
 
@@ -63,22 +64,31 @@ class Tables:
         out: Outlet,
         flush: Callable[[TableFeed, bool], None],
         schemas: Mapping[str, TableSchema],
-        doubts: Doubts,
+        remarks: Mapping[str, Iterable[str]],
+        commit_ts: int,
         *,
         split_keys: bool,
     ) -> None:
+        """`schemas` are in force at `commit_ts`, with what `remarks_at` said there."""
         self._partition = partition
         self._out = out
         self._flush = flush
         self._split_keys = split_keys
-        self.doubts = doubts
+        # Tables whose columns are a guess until a row tells; tables that went with their database.
+        self._doubts = Remarks(remarks.get(DOUBTS, ()), commit_ts)
+        self._dropped = Remarks(remarks.get(DROPPED, ()), commit_ts)
         self._feeds: dict[tuple[str, str], TableFeed] = {}
         self._held: dict[TableName, _Held] = {}
         self._gone: set[TableName] = set()  # without a schema since a DDL: forgotten at the next watermark
         self._used: set[str] = set()  # dispatchers that had rows or a schema: one made again is graph-wide
         for dispatcher, schema in schemas.items():
-            feed = self._made(table_of(dispatcher))
-            feed.set_schema(schema, split_keys=split_keys)
+            if dispatcher not in self._dropped:
+                self._made(table_of(dispatcher)).set_schema(schema, split_keys=split_keys)
+
+    def remarks_at(self, commit_ts: int) -> dict[str, list[str]]:
+        """What a run resumed at `commit_ts` must know besides the schemas in force. Plain data, empty as a rule."""
+        found = {DOUBTS: self._doubts.at(commit_ts), DROPPED: self._dropped.at(commit_ts)}
+        return {remark: dispatchers for remark, dispatchers in found.items() if dispatchers}
 
     def find(self, database: str, table: str) -> TableFeed | None:
         """The feed of a table that was met."""
@@ -164,7 +174,7 @@ class Tables:
             except SqlError as error:
                 _log.warning("the DDL at %d does not fit table %s: %s", ddl.commit_ts, alter.table, error)
         guess = columns or (before.columns if before is not None else None)
-        if dispatcher_of(alter.table) in self.doubts:
+        if dispatcher_of(alter.table) in self._doubts:
             columns = None
         if alter.renamed_to is not None:
             self._forget(alter.table, ddl)
@@ -190,16 +200,14 @@ class Tables:
                 _log.warning("the DDL at %d renames table %s, which was never met", ddl.commit_ts, table)
                 self._forget(table, ddl)
                 continue
-            doubted = dispatcher_of(table) in self.doubts
+            doubted = dispatcher_of(table) in self._doubts
             self._forget(table, ddl)
             after = TableSchema(to, ddl.commit_ts, schema.columns)
             query = f"RENAME TABLE {_quoted(table)} TO {_quoted(to)}"
             changes.append(TableChange(dispatcher_of(table), schema, dispatcher_of(to), after, query))
-            target = self._made(to)
-            target.set_schema(after, split_keys=self._split_keys)
-            target.altered(ddl.commit_ts)
+            self._put_in_force(self._made(to), after, ddl.commit_ts)
             if doubted:
-                self.doubts.begin(dispatcher_of(to), ddl.commit_ts)
+                self._doubts.begin(dispatcher_of(to), ddl.commit_ts)
         self._send_all(replace(ddl, kind=DdlKind.RENAME_TABLES), changes)
 
     def _drop(self, ddl: _Ddl, tables: Sequence[TableName]) -> None:
@@ -231,8 +239,7 @@ class Tables:
             assert feed.schema is not None
             after = replace(feed.schema, version=ddl.commit_ts)
             changes.append(TableChange(feed.dispatcher, feed.schema, feed.dispatcher, after))
-            feed.set_schema(after, split_keys=self._split_keys)
-            feed.altered(ddl.commit_ts)
+            self._put_in_force(feed, after, ddl.commit_ts)
         self._send_all(ddl, changes)
 
     def _schema_level(self, ddl: _Ddl) -> None:
@@ -240,6 +247,7 @@ class Tables:
         self._settle(ddl, tables)
         for table in tables:
             self._forget(table, ddl)
+            self._dropped.begin(dispatcher_of(table), ddl.commit_ts)
         self._send_all(ddl, ())
 
     def _barrier(self, ddl: _Ddl) -> None:
@@ -254,7 +262,7 @@ class Tables:
             if feed.schema is None:
                 self._gone.add(table)
             else:
-                self.doubts.begin(feed.dispatcher, ddl.commit_ts)
+                self._doubts.begin(feed.dispatcher, ddl.commit_ts)
 
     # -- parts of them
 
@@ -285,11 +293,14 @@ class Tables:
         guess: tuple[Column, ...] | None,
     ) -> None:
         """A DDL of one table, which is called `name` after it: sent, or held until its columns are known."""
+        feed = self._feeds[name]
+        if guess is None and feed.schema is not None:
+            guess = feed.schema.columns  # a table of that name was there: better than nothing
         held = _Held(ddl, change, guess)
         if columns is None:
             self._held[name] = held
-            self._feeds[name].set_schema(None, split_keys=self._split_keys)
-            self._feeds[name].altered(ddl.commit_ts)
+            feed.set_schema(None, split_keys=self._split_keys)
+            feed.altered(ddl.commit_ts)
         else:
             self._release(name, held, columns)
 
@@ -300,14 +311,13 @@ class Tables:
         schema = TableSchema(name, ddl.commit_ts, columns)
         self._send_all(ddl, (replace(held.before, after=schema),))
         feed = self._feeds[name]
-        feed.set_schema(schema, split_keys=self._split_keys)
-        feed.altered(ddl.commit_ts)
-        self.doubts.end(feed.dispatcher, ddl.commit_ts)
+        self._put_in_force(feed, schema, ddl.commit_ts)
+        self._doubts.end(feed.dispatcher, ddl.commit_ts)
 
     def _release_guess(self, name: TableName, held: _Held) -> None:
         if held.guess is not None:
             self._release(name, held, held.guess)
-            self.doubts.begin(dispatcher_of(name), held.ddl.commit_ts)
+            self._doubts.begin(dispatcher_of(name), held.ddl.commit_ts)
             return
         del self._held[name]
         self._gone.add(name)
@@ -325,7 +335,7 @@ class Tables:
         """A row whose types were not seen under this schema. Raises BadLine for a column that cannot be."""
         told = columns_told_by_row(columns, schema.columns)
         names, told_names = ({column.name for column in some} for some in (schema.columns, told))
-        if names != told_names and feed.dispatcher not in self.doubts:
+        if names != told_names and feed.dispatcher not in self._doubts:
             odd = min(told_names - names, default=None)
             missing = min(names - told_names, default="")
             raise BadLine(
@@ -335,14 +345,21 @@ class Tables:
                 hint="the DDL that changed the table is missing in the log",
             )
         told = key_told_by_row(told, key)
-        self.doubts.end(feed.dispatcher, commit_ts)
+        self._doubts.end(feed.dispatcher, commit_ts)
         if told != schema.columns:
             _log.warning("table %s: a row at %d contradicts the schema, which is corrected", feed.name, commit_ts)
             self._flush(feed, feed.last_ts == commit_ts)
             self._announce(feed, TableSchema(feed.name, commit_ts, told))
 
+    def _put_in_force(self, feed: TableFeed, schema: TableSchema, commit_ts: int) -> None:
+        """`schema` holds from the DDL at `commit_ts` on."""
+        feed.set_schema(schema, split_keys=self._split_keys)
+        feed.altered(commit_ts)
+        self._dropped.end(feed.dispatcher, commit_ts)
+
     def _announce(self, feed: TableFeed, schema: TableSchema) -> None:
         feed.set_schema(schema, split_keys=self._split_keys)
+        self._dropped.end(feed.dispatcher, schema.version)
         self._out.announce(feed.dispatcher, schema)
 
     def _send_all(self, ddl: _Ddl, changes: Sequence[TableChange]) -> None:
@@ -354,7 +371,7 @@ class Tables:
 
     def _columns(self, name: TableName) -> tuple[Column, ...] | None:
         feed = self._feeds.get(name)
-        known = feed is not None and feed.schema is not None and feed.dispatcher not in self.doubts
+        known = feed is not None and feed.schema is not None and feed.dispatcher not in self._doubts
         return feed.schema.columns if known and feed is not None and feed.schema is not None else None
 
     def _of_database(self, database: str) -> list[TableName]:
@@ -380,7 +397,7 @@ class Tables:
         feed.set_schema(None, split_keys=self._split_keys)
         feed.altered(ddl.commit_ts)
         self._gone.add(name)
-        self.doubts.end(feed.dispatcher, ddl.commit_ts)
+        self._doubts.end(feed.dispatcher, ddl.commit_ts)
 
 
 def _quoted(name: TableName) -> str:

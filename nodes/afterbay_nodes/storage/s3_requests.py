@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from afterbay.checksum import crc32
 from afterbay_nodes.storage.s3_body import PartsBody
 from afterbay_nodes.storage.s3_options import S3Options
 from afterbay_nodes.storage.store import StoreOptions
@@ -103,6 +103,6 @@ class S3Requests:
         if self._checksums:
             crc = 0
             for view in views:
-                crc = zlib.crc32(view, crc)
+                crc = crc32(view, crc)
             arguments["ChecksumCRC32"] = base64.b64encode(crc.to_bytes(4, "big")).decode()
         return arguments
