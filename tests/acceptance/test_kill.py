@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from random import Random
 
 import pytest
-from tests.support.cli import REPOSITORY, started
+from tests.support.cli import dies, started
 from tests.support.nasty_checks import ends_well, honest
 from tests.support.nasty_log import nasty_log
 from tests.support.nasty_pipeline import canal_pipeline, csv_pipeline
 
 FILES = 48  # an undisturbed run of the whole log makes a few more
 SMALL = 4000  # rows of the log for the deaths at a step: each of them costs two runs
-DIES_AT = REPOSITORY / "tests" / "support" / "dies_at.py"
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -48,9 +45,7 @@ STEPS = [
 def test_dies_between_two_steps(tmp_path: Path, step: str) -> None:
     log = nasty_log(SMALL, 5)
     pipeline = csv_pipeline(tmp_path, log.write(tmp_path / "events.jsonl"))
-    command = [sys.executable, str(DIES_AT), step, "run", str(pipeline.file)]
-    died = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120, check=False)
-    assert died.returncode == -signal.SIGKILL, died.stderr.decode()
+    dies(step, "run", pipeline.file, cwd=tmp_path)
     honest(pipeline, log)
     ends_well(pipeline, log)
 
@@ -59,8 +54,6 @@ def test_dies_while_it_mends_what_a_death_left(tmp_path: Path) -> None:
     log = nasty_log(SMALL, 5)
     pipeline = csv_pipeline(tmp_path, log.write(tmp_path / "events.jsonl"))
     for step in ("link:20:after", "commit:1:after", "commit:2:before", "rename:1:before", "link:2:before"):
-        command = [sys.executable, str(DIES_AT), step, "run", str(pipeline.file)]
-        died = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120, check=False)
-        assert died.returncode == -signal.SIGKILL, died.stderr.decode()
+        dies(step, "run", pipeline.file, cwd=tmp_path)
         honest(pipeline, log)
     ends_well(pipeline, log)

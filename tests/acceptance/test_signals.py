@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from pathlib import Path
@@ -34,13 +35,23 @@ def test_a_signal_drains_and_the_next_run_goes_on(tmp_path: Path, name: str) -> 
 def test_a_second_signal_cancels(tmp_path: Path) -> None:
     log = nasty_log()
     pipeline = csv_pipeline(tmp_path, log.write(tmp_path / "events.jsonl"))
-    errors = tmp_path / "stderr.txt"
-    with started("run", pipeline.file, cwd=tmp_path, errors=errors) as run:
-        while run.poll() is None and pipeline.data_files() < 30:
+    errors, stuck = tmp_path / "stderr.txt", tmp_path / "stuck"
+    os.mkfifo(stuck)
+
+    def said(words: str) -> bool:
+        return run.poll() is not None or words in errors.read_text()
+
+    # One file never gets its name, so that the drain cannot end by itself.
+    with started("run", pipeline.file, cwd=tmp_path, errors=errors, step=f"link:30:{stuck}") as run:
+        while run.poll() is None and pipeline.data_files() < 10:
             time.sleep(0.001)
-        # Two different ones: equal signals that come this close may be delivered as one.
         run.send_signal(signal.SIGINT)
+        while not said("SIGINT: storing"):
+            time.sleep(0.001)
         run.send_signal(signal.SIGTERM)
+        while not said("SIGTERM: stopping"):
+            time.sleep(0.001)
+        stuck.write_bytes(b"")
     assert run.returncode == 128 + signal.SIGTERM, errors.read_text()
     honest(pipeline, log)
     ends_well(pipeline, log)

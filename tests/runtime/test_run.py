@@ -351,3 +351,34 @@ def test_a_duration_ends_the_run(tmp_path: Path) -> None:
     report = start(linear(tmp_path), until=0.05).wait(20)
     assert report is not None
     assert report.checkpoints["log"] < 5, "it ended in its pause, or even before"
+
+
+def test_a_stuck_thread_is_named_with_its_stack(tmp_path: Path) -> None:
+    """The stop ladder: drain, at 3/4 of the time cancel, at the end a report of whoever still lives (I9)."""
+    inside, let_go = threading.Event(), threading.Event()
+
+    def deaf(out: Outlet) -> None:
+        inside.set()
+        let_go.wait(30)
+
+    script(rows("a", 1, 3), Promise(3), deaf)
+    run = start(linear(tmp_path))
+    assert inside.wait(10)
+    run.drain(timeout=0.2)
+    try:
+        with pytest.raises(RunFailed, match=r"(?s)thread 'log' has not ended.*let_go\.wait"):
+            run.wait(20)
+    finally:
+        let_go.set()
+    run._scope.join(10)
+    run._state.close()
+
+
+def test_drain_within_its_time_needs_no_ladder(tmp_path: Path) -> None:
+    script(rows("a", 1, 3), Promise(3), lambda out: out.wait(3600), Promise(4))
+    run = start(linear(tmp_path))
+    run.drain(timeout=30)
+    report = run.wait(20)
+    assert report is not None
+    assert report.outcome == "drained"
+    assert report.checkpoints["log"] >= 3

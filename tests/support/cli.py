@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Any
 
 COMMAND = (sys.executable, "-c", "import sys; from afterbay.cli import main; sys.exit(main())")
 REPOSITORY = Path(__file__).parents[2]
+DISTURBED = (sys.executable, str(Path(__file__).with_name("disturbed.py")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +51,26 @@ def afterbay(*arguments: str | Path, cwd: Path, timeout: float = 120, **env: str
     return Finished(done.returncode, done.stdout, done.stderr)
 
 
+def dies(step: str, *arguments: str | Path, cwd: Path) -> None:
+    """Runs the command so that it is killed at `step` (see `disturbed`). AssertionError if it lives on."""
+    command = [*DISTURBED, step, *map(str, arguments)]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, encoding="utf-8", timeout=120, check=False)
+    assert done.returncode == -signal.SIGKILL, f"it did not come to {step}:\n{done.stdout}{done.stderr}"
+
+
 @contextmanager
-def started(*arguments: str | Path, cwd: Path, errors: Path) -> Iterator[subprocess.Popen[bytes]]:
+def started(
+    *arguments: str | Path, cwd: Path, errors: Path, step: str | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """The command, started; what it says on stderr goes to the file `errors`. It has ended when the block is left.
 
-    A block that is left by an error kills it: a run that hangs must not make the test hang too.
+    With `step` it is disturbed there. A block that is left by an error kills it: a run that hangs must not make the
+    test hang too.
     """
+    command = [*COMMAND] if step is None else [*DISTURBED, step]
     with errors.open("ab") as file:
         run = subprocess.Popen(
-            [*COMMAND, *map(str, arguments)], cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=file
+            [*command, *map(str, arguments)], cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=file
         )
     try:
         yield run

@@ -49,7 +49,7 @@ def _written(
     nodes: dict[str, dict[str, Any]] = {
         "log": {"type": "change_log", "path": str(events)},
         "rows": {**encoder, "inputs": "log"},
-        "spool": {"type": "spool", "inputs": "rows", "disk_quota": "1MiB", "memory": "64KiB", "segment": "128KiB"},
+        "spool": {"type": "spool", "inputs": "rows", "disk_quota": "4MiB", "memory": "64KiB", "segment": "512KiB"},
         "lake": {
             "type": "cloud_storage",
             "inputs": "spool",

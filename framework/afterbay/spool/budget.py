@@ -29,7 +29,7 @@ from afterbay.spool.limits import Limits
 
 ENTRY_OVERHEAD = 1536
 """Bytes charged for each live entry beside its payload: its objects on the heap, its claims on the way to the store,
-and its row in the catalog. Measured by `benchmarks/spool_put.py`; see docs/adr/0010-spool-admission.md."""
+and its row in the catalog. docs/adr/0010-spool-admission.md says what was measured and what was estimated."""
 
 
 class Placement(Enum):

@@ -119,16 +119,12 @@ class LogPlayer(SourceOperator):
         self._unsettled += offset - at.offset
 
     def _row(self, message: Message, commit_ts: int, file: str, number: int, line: bytes) -> None:
-        if commit_ts <= self._watermark:
+        feed = self._tables.feed(message.database, message.table)
+        if feed.behind(commit_ts) or commit_ts <= self._watermark:
             self._repeated(message, commit_ts, file, number)
             return
-        feed = self._tables.find(message.database, message.table)
-        if feed is not None and commit_ts < feed.last_ts:
-            feed.rewound()
-            self._repeated(message, commit_ts, file, number)
-            return
-        if feed is None or feed.mysql_type != message.mysql_type or feed.pk_names != message.pk_names:
-            feed = self._tables.for_row(message, commit_ts)
+        if feed.mysql_type != message.mysql_type or feed.pk_names != message.pk_names:
+            self._tables.fit(message, commit_ts)
         if feed.add(message, commit_ts, file, number, line):
             self._repeated(message, commit_ts, file, number)
             return

@@ -87,9 +87,12 @@ class TableFeed:
             self._next_ordinal = 0
         self._recount = None
 
-    def rewound(self) -> None:
-        """A row below `last_ts` came: a repeat. From here on rows at `last_ts` are counted anew."""
+    def behind(self, commit_ts: int) -> bool:
+        """True for a row below `last_ts`, a repeat: the table was rewound, and rows at `last_ts` are counted anew."""
+        if commit_ts >= self.last_ts:
+            return False
         self._recount = 0
+        return True
 
     def add(self, message: Message, commit_ts: int, file: str, number: int, line: bytes) -> int:
         """Takes a line's rows; returns how many were repeats. Raises BadLine and then has taken none."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from afterbay.messages import DdlKind, SchemaChange, TableChange
 from afterbay.node import Outlet
@@ -27,6 +27,7 @@ from afterbay_nodes.sources.ddl.statement import (
     Unknown,
 )
 from afterbay_nodes.sources.ddl.tokenizer import SqlError
+from afterbay_nodes.sources.ddl_in_hand import Ddl, Held, quoted
 from afterbay_nodes.sources.dispatcher import dispatcher_of, table_of
 from afterbay_nodes.sources.remarks import Remarks
 from afterbay_nodes.sources.row_schema import columns_told_by_row, key_told_by_row
@@ -34,25 +35,6 @@ from afterbay_nodes.sources.table_feed import UNCHECKED, TableFeed
 
 DOUBTS, DROPPED = "doubts", "dropped"
 _log = logging.getLogger("afterbay.change_log")
-
-
-@dataclass(frozen=True, slots=True)
-class _Ddl:
-    """A DDL line. `kind` is refined as it is understood."""
-
-    commit_ts: int
-    query: str
-    database: str
-    kind: DdlKind
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """A DDL of one table whose columns are to come. `before` is the table's part of it, but for `after`."""
-
-    ddl: _Ddl
-    before: TableChange
-    guess: tuple[Column, ...] | None
 
 
 class Tables:
@@ -78,10 +60,12 @@ class Tables:
         self._doubts = Remarks(remarks.get(DOUBTS, ()), commit_ts)
         self._dropped = Remarks(remarks.get(DROPPED, ()), commit_ts)
         self._feeds: dict[tuple[str, str], TableFeed] = {}
-        self._held: dict[TableName, _Held] = {}
+        self._held: dict[TableName, Held] = {}
         self._gone: set[TableName] = set()  # without a schema since a DDL: forgotten at the next watermark
+        self._floors: dict[str, int] = {}  # per database the last DDL that may have changed any table of it
         self._used: set[str] = set()  # dispatchers that had rows or a schema: one made again is graph-wide
         for dispatcher, schema in schemas.items():
+            self._used.add(dispatcher)
             if dispatcher not in self._dropped:
                 self._made(table_of(dispatcher)).set_schema(schema, split_keys=split_keys)
 
@@ -90,36 +74,36 @@ class Tables:
         found = {DOUBTS: self._doubts.at(commit_ts), DROPPED: self._dropped.at(commit_ts)}
         return {remark: dispatchers for remark, dispatchers in found.items() if dispatchers}
 
-    def find(self, database: str, table: str) -> TableFeed | None:
-        """The feed of a table that was met."""
-        return self._feeds.get((database, table))
+    def feed(self, database: str, table: str) -> TableFeed:
+        """The feed of a table; one without a schema if it was not met before."""
+        found = self._feeds.get((database, table))
+        if found is None:
+            found = self._made(TableName(database, table))
+            self._gone.add(found.name)  # for now: if no schema follows, it is forgotten again
+        return found
 
-    def for_row(self, message: Message, commit_ts: int) -> TableFeed:
-        """The feed of a row, with a schema that the row's `mysqlType` fits. Raises BadLine.
+    def fit(self, message: Message, commit_ts: int) -> None:
+        """Gives the feed of a row a schema that the row's `mysqlType` fits. Raises BadLine.
 
         Announces a table that is met for the first time, releases a DDL that waited for this row, corrects a schema
         that the row contradicts.
         """
         columns, key = row_columns(message)
         name = message.name
-        feed = self._feeds.get(name)
-        held = self._held.get(name)
-        if held is not None:
+        feed = self._made(name)
+        if held := self._held.get(name):
             self._release(name, held, key_told_by_row(columns_told_by_row(columns, held.guess or ()), key))
-            feed = self._feeds[name]
-        elif feed is None or feed.schema is None:
-            feed = self._made(name)
+        elif feed.schema is None:
             # In force before its first row, and not at or below what was promised: a replay chooses the same.
             self._announce(feed, TableSchema(name, commit_ts - 1, columns))
         else:
             self._check(feed, feed.schema, columns, key, commit_ts)
         # Copies: the originals would keep the whole line.
         feed.mysql_type, feed.pk_names = message.mysql_type.copy(), message.pk_names.copy()
-        return feed
 
     def ddl(self, message: Message, commit_ts: int) -> None:
         """Applies a DDL that is no repeat. Raises BadLine if it is below a row of its table that was sent (I3)."""
-        ddl = _Ddl(commit_ts, message.sql, message.database, DdlKind.NONE)
+        ddl = Ddl(commit_ts, message.sql, message.database)
         match classify(message.sql, message.database):
             case CreateTable(table, columns, like):
                 self._create(ddl, table, self._columns(like) if like is not None else columns)
@@ -155,14 +139,14 @@ class Tables:
 
     # -- kinds of DDL
 
-    def _create(self, ddl: _Ddl, name: TableName, columns: tuple[Column, ...] | None) -> None:
+    def _create(self, ddl: Ddl, name: TableName, columns: tuple[Column, ...] | None) -> None:
         ddl = replace(ddl, kind=DdlKind.CREATE_TABLE)
         self._settle(ddl, (name,))
         change = self._before(name)
         self._made(name)
         self._one(ddl, name, change, columns, guess=None)
 
-    def _alter(self, ddl: _Ddl, alter: AlterTable) -> None:
+    def _alter(self, ddl: Ddl, alter: AlterTable) -> None:
         self._settle(ddl, (alter.table,) if alter.renamed_to is None else (alter.table, alter.renamed_to))
         name = alter.renamed_to or alter.table
         feed = self._feeds.get(alter.table)
@@ -184,9 +168,13 @@ class Tables:
             else TableChange(dispatcher_of(alter.table), before, dispatcher_of(name), None)
         )
         self._made(name)
-        self._one(ddl, name, change, columns, guess)
+        if columns is None and guess is not None and alter.renamed_to is not None:
+            # Never held: the old name may be used again before a row of the new one comes.
+            self._release_guess(name, Held(ddl, change, guess))
+        else:
+            self._one(ddl, name, change, columns, guess)
 
-    def _rename(self, ddl: _Ddl, pairs: Sequence[tuple[TableName, TableName]]) -> None:
+    def _rename(self, ddl: Ddl, pairs: Sequence[tuple[TableName, TableName]]) -> None:
         self._settle(ddl, [name for pair in pairs for name in pair])
         if len(pairs) == 1:
             ((table, to),) = pairs
@@ -203,14 +191,14 @@ class Tables:
             doubted = dispatcher_of(table) in self._doubts
             self._forget(table, ddl)
             after = TableSchema(to, ddl.commit_ts, schema.columns)
-            query = f"RENAME TABLE {_quoted(table)} TO {_quoted(to)}"
+            query = f"RENAME TABLE {quoted(table)} TO {quoted(to)}"
             changes.append(TableChange(dispatcher_of(table), schema, dispatcher_of(to), after, query))
             self._put_in_force(self._made(to), after, ddl.commit_ts)
             if doubted:
                 self._doubts.begin(dispatcher_of(to), ddl.commit_ts)
         self._send_all(replace(ddl, kind=DdlKind.RENAME_TABLES), changes)
 
-    def _drop(self, ddl: _Ddl, tables: Sequence[TableName]) -> None:
+    def _drop(self, ddl: Ddl, tables: Sequence[TableName]) -> None:
         self._settle(ddl, tables)
         changes = []
         for table in tables:
@@ -219,12 +207,12 @@ class Tables:
                 _log.warning("the DDL at %d drops table %s, which was never met", ddl.commit_ts, table)
                 self._forget(table, ddl)
                 continue
-            query = f"DROP TABLE {_quoted(table)}" if len(tables) > 1 else ""
+            query = f"DROP TABLE {quoted(table)}" if len(tables) > 1 else ""
             changes.append(TableChange(feed.dispatcher, feed.schema, None, None, query))
             self._forget(table, ddl)
         self._send_all(ddl, changes)
 
-    def _keep(self, ddl: _Ddl, tables: Sequence[TableName]) -> None:
+    def _keep(self, ddl: Ddl, tables: Sequence[TableName]) -> None:
         """Truncate and exchange: the tables keep their columns and get a new version."""
         self._settle(ddl, tables)
         known = [feed for table in tables if (feed := self._feeds.get(table)) is not None and feed.schema is not None]
@@ -242,19 +230,22 @@ class Tables:
             self._put_in_force(feed, after, ddl.commit_ts)
         self._send_all(ddl, changes)
 
-    def _schema_level(self, ddl: _Ddl) -> None:
+    def _schema_level(self, ddl: Ddl) -> None:
         tables = self._of_database(ddl.database) if ddl.kind is DdlKind.DROP_SCHEMA else []
         self._settle(ddl, tables)
+        if ddl.kind is DdlKind.DROP_SCHEMA:
+            self._floors[ddl.database] = ddl.commit_ts
         for table in tables:
             self._forget(table, ddl)
             self._dropped.begin(dispatcher_of(table), ddl.commit_ts)
         self._send_all(ddl, ())
 
-    def _barrier(self, ddl: _Ddl) -> None:
+    def _barrier(self, ddl: Ddl) -> None:
         """What is not understood may have changed any table of its database: their next rows are right."""
         tables = self._of_database(ddl.database)
         self._settle(ddl, tables)
         self._send_all(ddl, ())
+        self._floors[ddl.database] = ddl.commit_ts
         for table in tables:
             feed = self._feeds[table]
             feed.mysql_type = UNCHECKED
@@ -266,7 +257,7 @@ class Tables:
 
     # -- parts of them
 
-    def _settle(self, ddl: _Ddl, tables: Iterable[TableName]) -> None:
+    def _settle(self, ddl: Ddl, tables: Iterable[TableName]) -> None:
         """Before a DDL: what these tables hold back or have pending goes out (I3)."""
         names = dict.fromkeys(tables)
         for name in names:
@@ -286,7 +277,7 @@ class Tables:
 
     def _one(
         self,
-        ddl: _Ddl,
+        ddl: Ddl,
         name: TableName,
         change: TableChange,
         columns: tuple[Column, ...] | None,
@@ -296,7 +287,7 @@ class Tables:
         feed = self._feeds[name]
         if guess is None and feed.schema is not None:
             guess = feed.schema.columns  # a table of that name was there: better than nothing
-        held = _Held(ddl, change, guess)
+        held = Held(ddl, change, guess)
         if columns is None:
             self._held[name] = held
             feed.set_schema(None, split_keys=self._split_keys)
@@ -304,22 +295,22 @@ class Tables:
         else:
             self._release(name, held, columns)
 
-    def _release(self, name: TableName, held: _Held, columns: tuple[Column, ...]) -> None:
+    def _release(self, name: TableName, held: Held, columns: tuple[Column, ...]) -> None:
         """Sends a DDL of one table with the columns it made. Query, kind and version are the DDL's."""
         self._held.pop(name, None)
         ddl = held.ddl
         schema = TableSchema(name, ddl.commit_ts, columns)
-        self._send_all(ddl, (replace(held.before, after=schema),))
+        self._send_all(ddl, (replace(held.change, after=schema),))
         feed = self._feeds[name]
         self._put_in_force(feed, schema, ddl.commit_ts)
         self._doubts.end(feed.dispatcher, ddl.commit_ts)
 
-    def _release_guess(self, name: TableName, held: _Held) -> None:
+    def _release_guess(self, name: TableName, held: Held) -> None:
         if held.guess is not None:
             self._release(name, held, held.guess)
             self._doubts.begin(dispatcher_of(name), held.ddl.commit_ts)
             return
-        del self._held[name]
+        self._held.pop(name, None)
         self._gone.add(name)
         _log.warning("nothing tells the columns of table %s after the DDL at %d: a barrier", name, held.ddl.commit_ts)
         self._send_all(replace(held.ddl, database=name.schema), ())
@@ -355,14 +346,16 @@ class Tables:
         """`schema` holds from the DDL at `commit_ts` on."""
         feed.set_schema(schema, split_keys=self._split_keys)
         feed.altered(commit_ts)
+        self._used.add(feed.dispatcher)
         self._dropped.end(feed.dispatcher, commit_ts)
 
     def _announce(self, feed: TableFeed, schema: TableSchema) -> None:
         feed.set_schema(schema, split_keys=self._split_keys)
+        self._used.add(feed.dispatcher)
         self._dropped.end(feed.dispatcher, schema.version)
         self._out.announce(feed.dispatcher, schema)
 
-    def _send_all(self, ddl: _Ddl, changes: Sequence[TableChange]) -> None:
+    def _send_all(self, ddl: Ddl, changes: Sequence[TableChange]) -> None:
         """One schema change; without tables it is a barrier for its database."""
         database = None if changes else ddl.database
         self._out.schema_change(
@@ -388,17 +381,13 @@ class Tables:
         """The feed of `name`, new if there is none."""
         if (feed := self._feeds.get(name)) is None:
             feed = self._feeds[name] = TableFeed(name)
-            self._used.add(feed.dispatcher)
+            feed.altered(self._floors.get(name.schema, -1))
         return feed
 
-    def _forget(self, name: TableName, ddl: _Ddl) -> None:
+    def _forget(self, name: TableName, ddl: Ddl) -> None:
         """The table is gone. Its feed stays until the next watermark, to know rows below the DDL as repeats."""
         feed = self._made(name)
         feed.set_schema(None, split_keys=self._split_keys)
         feed.altered(ddl.commit_ts)
         self._gone.add(name)
         self._doubts.end(feed.dispatcher, ddl.commit_ts)
-
-
-def _quoted(name: TableName) -> str:
-    return ".".join("`" + part.replace("`", "``") + "`" for part in name)

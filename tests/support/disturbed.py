@@ -1,9 +1,10 @@
-"""Runs the `afterbay` command in a process that kills itself with SIGKILL at a chosen step::
+"""Runs the `afterbay` command in a process that is disturbed at one chosen step::
 
-    python dies_at.py link:7:before run pipeline.yaml
+    python disturbed.py link:7:before run pipeline.yaml
 
 The step is the n-th call of a system function (`link`, `rename`, `fsync`, `fdatasync`, `unlink`), counted over all
-threads, or the n-th COMMIT of the checkpoint database; `before` or `after` it. Nothing else of the process is changed.
+threads, or the n-th COMMIT of the checkpoint database. `before` and `after` it the process kills itself with SIGKILL;
+any other word is a FIFO that the call waits for. Nothing else of the process is changed.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ import sqlite3
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-Step = Callable[[Callable[..., Any]], Callable[..., Any]]
+Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def dies(number: int, when: str) -> Step:
-    """A wrapper that makes the `number`-th call of what it wraps the process's last."""
+def disturbs(number: int, how: str) -> Wrap:
+    """A wrapper that disturbs the `number`-th call of what it wraps."""
     lock = threading.Lock()
     count = 0
 
@@ -29,11 +31,13 @@ def dies(number: int, when: str) -> Step:
             nonlocal count
             with lock:
                 count += 1
-                last = count == number
-            if last and when == "before":
+                chosen = count == number
+            if chosen and how == "before":
                 os.kill(os.getpid(), signal.SIGKILL)
+            elif chosen and how != "after":
+                Path(how).read_bytes()
             result = call(*given, **named)
-            if last:
+            if chosen and how == "after":
                 os.kill(os.getpid(), signal.SIGKILL)
             return result
 
@@ -42,10 +46,10 @@ def dies(number: int, when: str) -> Step:
     return wrap
 
 
-def dying_connections(step: Step) -> Callable[..., Any]:
+def counted_connections(wrap: Wrap) -> Callable[..., Any]:
     """`sqlite3.connect` whose connections to the checkpoint database count their commits."""
     plain = sqlite3.connect
-    commit = step(sqlite3.Connection.execute)
+    commit = wrap(sqlite3.Connection.execute)
 
     class Counted(sqlite3.Connection):
         def execute(self, sql: str, *given: Any) -> Any:
@@ -61,13 +65,12 @@ def dying_connections(step: Step) -> Callable[..., Any]:
 
 
 def main(step: str, arguments: list[str]) -> int:
-    """Arms the step and runs the command."""
-    name, number, when = step.split(":")
-    wrap = dies(int(number), when)
-    if name == "commit":
-        setattr(sqlite3, "connect", dying_connections(wrap))  # noqa: B010 - it is not assignable for a type checker
-    else:
-        setattr(os, name, wrap(getattr(os, name)))
+    """Prepares the step and runs the command."""
+    name, number, how = step.split(":", 2)
+    wrap = disturbs(int(number), how)
+    module, attribute = (sqlite3, "connect") if name == "commit" else (os, name)
+    made = counted_connections(wrap) if name == "commit" else wrap(getattr(os, name))
+    setattr(module, attribute, made)
     from afterbay.cli import main as afterbay
 
     sys.argv = ["afterbay", *arguments]
