@@ -232,7 +232,7 @@ small_logs = st.lists(
 )
 
 
-@settings(max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(small_logs)
 @pytest.mark.usefixtures("every_watermark")
 def test_resumed_at_any_promise_of_any_log_it_sends_exactly_the_rest(
