@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from afterbay.clock import Clock, SystemClock
     from afterbay.compile.plan import Plan
     from afterbay.compile.registry import Registry
+    from afterbay.credit import Credit
     from afterbay.errors import (
         AfterbayError,
         Cancelled,
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
         Until,
     )
     from afterbay.pipeline import Pipeline
-    from afterbay.runtime.credit import Credit
     from afterbay.runtime.ledger import Token
     from afterbay.runtime.report import RunReport
     from afterbay.runtime.run import Run
@@ -131,7 +131,7 @@ _LIGHT_TO_HEAVY = (
     "compile.plan",
     "compile.registry",
     "telemetry",
-    "runtime.credit",
+    "credit",
     "runtime.ledger",
     "runtime.report",
     "runtime.run",

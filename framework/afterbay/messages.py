@@ -158,8 +158,9 @@ class EncodedBatch:
 class SpoolEntry(Protocol):
     """An encoded batch at rest in the spool, in memory or in a segment file.
 
-    Exactly one holder calls :meth:`release`, exactly once, after the bytes are durable in the store or are
-    no longer wanted (I7). `oversized` entries are to be flushed at once.
+    Each holder calls :meth:`release` exactly once, after the bytes are durable in the store or are no longer wanted
+    (I7). There is one holder unless the entry was shared, as it is before two sinks. `oversized` entries are to be
+    flushed at once.
     """
 
     @property
@@ -177,8 +178,12 @@ class SpoolEntry(Protocol):
         """The payload's buffers. From a segment: read by position, CRC checked. Raises SpoolDamaged."""
         ...
 
+    def share(self, more: int) -> None:
+        """`more` further holders. Called before any of them is handed the entry. Raises SpoolMisuse after release."""
+        ...
+
     def release(self) -> None:
-        """Gives the bytes back. A second call raises SpoolMisuse."""
+        """One holder is done; the last one gives the bytes back. One call too many raises SpoolMisuse."""
         ...
 
 

@@ -30,7 +30,7 @@ from afterbay.messages import ChangeBatch, SchemaChange
 from afterbay.schema import Json, RowPosition, TableSchema
 
 if TYPE_CHECKING:
-    from afterbay.runtime.credit import Credit
+    from afterbay.credit import Credit
     from afterbay.runtime.ledger import Token
     from afterbay.state.store import State
     from afterbay.telemetry import NodeMeter

@@ -48,7 +48,7 @@ INVALID = {
     "quota smaller than a segment": Bad(
         "disk_quota: 64MiB", "disk_quota: 64MiB, segment: 128MiB", "spool.segment", ("64MiB", "128MiB"), 6
     ),
-    "unknown scheme": Bad("./lake", "s4://bucket/lake", "uri.scheme", ("s4", "s3"), 7),
+    "unknown scheme": Bad("./lake", "s4://bucket/lake", "option.invalid", ("s4", "s3"), 7),
     "key of another node": Bad("rows: 2000", "file_size: 1MiB", "option.unknown", ("file_size", "cloud_storage"), 4),
     "not a number": Bad("rows: 2000", "rows: many", "option.invalid", ("rows",), 4),
 }

@@ -17,8 +17,8 @@ SOURCES = [path for top in ("framework", "nodes", "migrations") for path in sort
 MOST_LINES = 400
 
 # What nodes may not import: they get all they need through the face, the contracts and their contexts.
-# The two acknowledgements are part of a sink's contract.
-ACKNOWLEDGEMENTS = ("afterbay.runtime.credit.Credit", "afterbay.runtime.ledger.Token")
+# The ledger's token is part of a sink's contract.
+ACKNOWLEDGEMENTS = ("afterbay.runtime.ledger.Token",)
 ENGINE = ("afterbay.runtime", "afterbay.compile", "afterbay.cli", "afterbay.diagram", "afterbay.pipeline")
 
 

@@ -41,6 +41,13 @@ class Entry:
     def read(self) -> list[memoryview]:
         return [memoryview(b"x" * self.nbytes)]
 
+    @property
+    def in_memory(self) -> bool:
+        return True
+
+    def share(self, more: int) -> None:
+        self.released -= more
+
     def release(self) -> None:
         self.released += 1
 

@@ -307,3 +307,22 @@ def _local(root: Path) -> LocalStore:
     store = open_store(str(root), clock=SystemClock(), meter=Telemetry("t").node("n"))
     assert isinstance(store, LocalStore)
     return store
+
+
+def test_two_sinks_behind_one_spool_each_get_every_row(lake: Lake) -> None:
+    SCRIPTS["s"] = {"": [rows("a", 1, 10), Alter("a", 11), rows("a", 12, 13, 11), Promise(13)]}
+    pond = Lake(lake.folder)
+    pond.root = lake.folder / "pond"
+    forked = plan(
+        lake.folder / "state",
+        ("log", Scripted(script="s"), ()),
+        ("csv", EncodeCsv(include_commit_ts=True), ("log",)),
+        ("spool", Spool(), ("csv",)),
+        ("lake", CloudStorage(uri=str(lake.root), date_separator="none"), ("spool",)),
+        ("pond", CloudStorage(uri=str(pond.root), date_separator="none"), ("spool",)),
+    )
+    run = start(forked)
+    assert run.wait(60) is not None
+    for root in (lake, pond):
+        assert root.stored("s/a/0") == list(range(1, 11))
+        assert root.stored("s/a/11") == [12, 13]

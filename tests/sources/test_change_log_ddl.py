@@ -98,7 +98,7 @@ def test_a_ddl_whose_columns_are_unknown_waits_for_the_tables_next_row(tmp_path:
     outlet = play(
         tmp_path, ddl(5, CREATE), one(10), ddl(20, "ALTER TABLE t DO SOMETHING NEW"), one(25, table="u"), wider
     )
-    assert order(outlet) == ["ddl 5", "rows 10", "announce 24", "ddl 20", "rows 25", "rows 30"]
+    assert order(outlet) == ["ddl 5", "rows 10", "announce 24", "ddl 20", "rows 30", "rows 25"]
     change = outlet.ddls[1]
     after = change.tables[0].after
     assert after is not None

@@ -91,6 +91,20 @@ class TestEnds:
             assert bench.spool.levels().entries == 0
 
 
+def test_a_shared_entry_lives_until_its_last_holder_releases_it(tmp_path: Path) -> None:
+    with opened(tmp_path / "spool") as bench:
+        entry = bench.spool.put(encoded(b"line\r\n"))
+        entry.share(1)
+        entry.release()
+        assert b"".join(bytes(part) for part in entry.read()) == b"line\r\n", "the other holder can still read"
+        entry.release()
+        assert bench.spool.levels().entries == 0
+        with pytest.raises(SpoolMisuse, match="released twice"):
+            entry.release()
+        with pytest.raises(SpoolMisuse, match="after its end"):
+            entry.share(1)
+
+
 def test_sixteen_threads_release_one_entry_and_one_of_them_is_right(tmp_path: Path) -> None:
     with opened(tmp_path / "spool") as bench:
         entry = bench.spool.put(encoded(BODY))

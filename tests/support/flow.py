@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from afterbay.compile.plan import Plan, PlanEdge, PlanInput, PlanNode
+from afterbay.credit import Credit
 from afterbay.messages import ChangeBatch, DdlKind, SchemaChange, TableChange
 from afterbay.node import (
     Capabilities,
@@ -28,7 +29,6 @@ from afterbay.node import (
     TransformContext,
     TransformOperator,
 )
-from afterbay.runtime.credit import Credit
 from afterbay.runtime.ledger import Token
 from afterbay.schema import Column, RowPosition, TableName, TableSchema
 from afterbay.state.store import Intent, State

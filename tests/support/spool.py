@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from afterbay.runtime.credit import Credit, CreditWindow
+from afterbay.credit import Credit, CreditWindow
 from afterbay.spool.files import Files, Piece, SystemFiles
 from afterbay.spool.limits import Limits
 from afterbay.spool.spool import Reservoir

@@ -9,6 +9,7 @@ from typing import Any
 
 from afterbay.clock import Clock
 from afterbay.compile.plan import Plan, PlanNode
+from afterbay.credit import CreditWindow
 from afterbay.errors import Place
 from afterbay.node import (
     Pressure,
@@ -26,7 +27,6 @@ from afterbay.node import (
 )
 from afterbay.runtime.barrier import Barriers
 from afterbay.runtime.channel import ChannelClosed
-from afterbay.runtime.credit import CreditWindow
 from afterbay.runtime.ledger import Ledger
 from afterbay.runtime.outlet import SchemaWriter, SourceOutlet, StopSwitch
 from afterbay.runtime.replay import ReplayCutter

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from afterbay.credit import Credit
 from afterbay.messages import ChangeBatch, DrainMarker, EncodedBatch, SchemaChange, SpoolEntry, Watermark
-from afterbay.runtime.credit import Credit
 from afterbay.runtime.ledger import Token
 
 Message = ChangeBatch | EncodedBatch | SpoolEntry | SchemaChange | DrainMarker | Watermark
@@ -38,6 +38,8 @@ class Envelope:
             return (self,)
         if self.credit is not None:
             self.credit.share(count - 1)
+        if not isinstance(self.message, ChangeBatch | EncodedBatch | SchemaChange | DrainMarker | Watermark):
+            self.message.share(count - 1)
         if self.token is None:
             return (self,) * count
         return tuple(replace(self, token=token) for token in self.token.split(count))

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from afterbay.clock import Clock
+from afterbay.credit import CreditWindow
 from afterbay.errors import Cancelled
 from afterbay.messages import ChangeBatch, DrainReason, SchemaChange
 from afterbay.node import SinkOperator
 from afterbay.runtime.barrier import Barriers
-from afterbay.runtime.credit import CreditWindow
 from afterbay.runtime.envelope import Envelope
 from afterbay.runtime.ledger import Ledger
 from afterbay.runtime.replay import ReplayCutter

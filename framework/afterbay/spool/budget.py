@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from afterbay.clock import Clock
+from afterbay.credit import Credit
 from afterbay.errors import AfterbayError, Cancelled
-from afterbay.runtime.credit import Credit
 from afterbay.spool.faults import SpoolMisuse
 from afterbay.spool.limits import Limits
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from afterbay.clock import Clock
+from afterbay.credit import Credit
 from afterbay.errors import Place, RunFailed
 from afterbay.messages import BatchHead, EncodedBatch, SpoolEntry
 from afterbay.node import Pressure, SpoolOperator
-from afterbay.runtime.credit import Credit
 from afterbay.spool.budget import Budget, Placement
 from afterbay.spool.catalog import Catalog
 from afterbay.spool.faults import SpoolMisuse
@@ -36,13 +36,14 @@ class _InMemory:
 class Entry:
     """An encoded batch at rest. Implements `afterbay.messages.SpoolEntry`. `_at` is guarded by the reservoir's lock."""
 
-    __slots__ = ("_at", "_head", "_oversized", "_reservoir")
+    __slots__ = ("_at", "_head", "_holders", "_oversized", "_reservoir")
 
     def __init__(self, reservoir: Reservoir, head: BatchHead, at: _InMemory | Slot, oversized: bool) -> None:
         self._reservoir = reservoir
         self._head = head
         self._at: _InMemory | Slot | None = at
         self._oversized = oversized
+        self._holders = 1  # guarded by the reservoir's lock, as `_at` is
 
     @property
     def head(self) -> BatchHead:
@@ -68,8 +69,12 @@ class Entry:
         """The payload's buffers; see `afterbay.messages.SpoolEntry.read`. Any thread, several at a time."""
         return self._reservoir.read(self)
 
+    def share(self, more: int) -> None:
+        """`more` further holders; see `afterbay.messages.SpoolEntry.share`. Any thread."""
+        self._reservoir.share(self, more)
+
     def release(self) -> None:
-        """Gives the bytes back, once; see `afterbay.messages.SpoolEntry.release`. Any thread."""
+        """Gives the bytes back, once a holder; see `afterbay.messages.SpoolEntry.release`. Any thread."""
         self._reservoir.release(self)
 
 
@@ -157,12 +162,23 @@ class Reservoir(SpoolOperator[EncodedBatch, SpoolEntry]):
                 raise SpoolMisuse(f"a spool entry of {entry.head.schema.name} was read after its end (I7)")
         return at.body if isinstance(at, _InMemory) else [self._segments.read(at, entry.head)]
 
+    def share(self, entry: Entry, more: int) -> None:
+        """What `Entry.share` does."""
+        with self._lock:
+            if entry._at is None:
+                raise SpoolMisuse(f"a spool entry of {entry.head.schema.name} was shared after its end (I7)")
+            entry._holders += more
+
     def release(self, entry: Entry) -> None:
         """What `Entry.release` does. After `close` a first release is still right, and has nothing left to give."""
         with self._lock:
-            at, entry._at = entry._at, None
-        if at is None:
-            raise SpoolMisuse(f"a spool entry of {entry.head.schema.name} was released twice (I7)")
+            at = entry._at
+            if at is None:
+                raise SpoolMisuse(f"a spool entry of {entry.head.schema.name} was released twice (I7)")
+            entry._holders -= 1
+            if entry._holders:
+                return
+            entry._at = None
         if isinstance(at, _InMemory):
             self._budget.memory_entry_gone(at.kept)
         else:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from afterbay.credit import Credit
 from afterbay.messages import ChangeBatch, EncodedBatch, SchemaChange, SpoolEntry
 from afterbay.node import Capabilities, ShardOperator, Sink, SinkContext, SinkOperator
-from afterbay.runtime.credit import Credit
 from afterbay.runtime.ledger import Token
 from afterbay.telemetry import NodeMeter
 

@@ -12,10 +12,10 @@ from collections import deque
 from collections.abc import Callable, Mapping
 
 from afterbay.clock import Clock
+from afterbay.credit import Credit
 from afterbay.errors import Place, RunFailed
 from afterbay.messages import SchemaChange, SpoolEntry
 from afterbay.node import ShardOperator, StoredPosition
-from afterbay.runtime.credit import Credit
 from afterbay.runtime.ledger import Token
 from afterbay.telemetry import FlushReason, NodeMeter
 from afterbay_nodes.sinks.lane import Ddl, Lane, Limits

@@ -17,10 +17,10 @@ from datetime import tzinfo
 
 from afterbay.checksum import crc32
 from afterbay.clock import Clock
+from afterbay.credit import CreditWindow
 from afterbay.errors import RunFailed
 from afterbay.messages import SchemaChange
 from afterbay.node import StoredPosition
-from afterbay.runtime.credit import CreditWindow
 from afterbay.state.store import Intent, State
 from afterbay.telemetry import NodeMeter
 from afterbay_nodes.sinks.lane import Ddl, FlushJob, Lane, Pending

@@ -109,12 +109,23 @@ def _quoted(sql: str, start: int) -> Token:
     raise SqlError(f"a name or text in {quote} does not end", start)
 
 
+def _closes(token: Token) -> bool:
+    return token.kind is TokenKind.MARK and token.text == ";"
+
+
 class Cursor:
-    """Reads tokens one after the other. Keywords are compared in upper case, quoted names never match one."""
+    """Reads the tokens of one statement, closing semicolons left out; a second statement raises SqlError.
+
+    Keywords are compared in upper case, quoted names never match one.
+    """
 
     def __init__(self, sql: str) -> None:
         self.sql = sql
         self._tokens = tokenize(sql)
+        while len(self._tokens) > 1 and _closes(self._tokens[-2]):
+            del self._tokens[-2]
+        if second := next(filter(_closes, self._tokens), None):
+            raise SqlError("there is more than one statement", second.start)
         self._at = 0
 
     @property
@@ -124,8 +135,8 @@ class Cursor:
 
     @property
     def ended(self) -> bool:
-        """True at the end of the statement (a closing semicolon counts as the end)."""
-        return self.token.kind is TokenKind.END or (self.token.text == ";" and self.token.kind is TokenKind.MARK)
+        """True at the end of the statement."""
+        return self.token.kind is TokenKind.END
 
     def next(self) -> Token:
         """Takes a token; at the end it stays there."""

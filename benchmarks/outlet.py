@@ -1,0 +1,55 @@
+"""An outlet that counts what a source sends, for measuring sources alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from afterbay.clock import SystemClock
+from afterbay.messages import ChangeBatch, SchemaChange
+from afterbay.node import Source, SourceContext, Until
+from afterbay.schema import Json, TableSchema
+from afterbay.telemetry import Telemetry
+
+
+class CountingOutlet:
+    """Counts rows, bytes and batches; keeps the first `keep` batches."""
+
+    stopping = False
+
+    def __init__(self, keep: int = 0) -> None:
+        self.rows = self.nbytes = self.batches = 0
+        self.kept: list[ChangeBatch] = []
+        self._keep = keep
+
+    def batch(self, batch: ChangeBatch) -> None:
+        self.rows += batch.num_rows
+        self.nbytes += batch.nbytes
+        self.batches += 1
+        if len(self.kept) < self._keep:
+            self.kept.append(batch)
+
+    def schema_change(self, change: SchemaChange) -> None:
+        """Nothing is measured of it."""
+
+    def announce(self, dispatcher: str, schema: TableSchema) -> None:
+        """Nothing is measured of it."""
+
+    def promise(self, commit_ts: int, cursor: Mapping[str, Json]) -> None:
+        """Nothing is measured of it."""
+
+    def repeated(self, rows: int) -> None:
+        """Nothing is measured of it."""
+
+    def wait(self, seconds: float) -> None:
+        """A measured source does not wait."""
+
+
+def play(source: Source[Any], outlet: CountingOutlet) -> None:
+    """Runs a source to its end."""
+    meter = Telemetry("bench").node("source")
+    operator = source.open(SourceContext("source", "source", Until.END, None, {}, SystemClock(), meter))
+    try:
+        operator.run(outlet)
+    finally:
+        operator.close()
