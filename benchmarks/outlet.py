@@ -13,21 +13,17 @@ from afterbay.telemetry import Telemetry
 
 
 class CountingOutlet:
-    """Counts rows, bytes and batches; keeps the first `keep` batches."""
+    """Counts rows, bytes and batches."""
 
     stopping = False
 
-    def __init__(self, keep: int = 0) -> None:
+    def __init__(self) -> None:
         self.rows = self.nbytes = self.batches = 0
-        self.kept: list[ChangeBatch] = []
-        self._keep = keep
 
     def batch(self, batch: ChangeBatch) -> None:
         self.rows += batch.num_rows
         self.nbytes += batch.nbytes
         self.batches += 1
-        if len(self.kept) < self._keep:
-            self.kept.append(batch)
 
     def schema_change(self, change: SchemaChange) -> None:
         """Nothing is measured of it."""

@@ -51,6 +51,7 @@ class ChangeBatch:
     before: pa.RecordBatch | None = None
     commit_ms: pa.Array | None = None
     open: bool = False
+    _nbytes: int = field(default=-1, init=False, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -93,9 +94,12 @@ class ChangeBatch:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the Arrow columns, as channels and credit count them."""
-        size = self.rows.nbytes + self.ops.nbytes + self.commit_ts.nbytes + self.ordinals.nbytes
-        return int(size + (self.before.nbytes if self.before is not None else 0))
+        """Bytes of the Arrow columns, as channels and credit count them. Counted once: it walks all buffers."""
+        if self._nbytes < 0:
+            size = self.rows.nbytes + self.ops.nbytes + self.commit_ts.nbytes + self.ordinals.nbytes
+            size += self.before.nbytes if self.before is not None else 0
+            object.__setattr__(self, "_nbytes", int(size))
+        return self._nbytes
 
     def slice(self, start: int, stop: int) -> ChangeBatch:
         """Rows [start, stop) without a copy; `open` holds only if the cut falls inside a transaction or at the end."""

@@ -146,3 +146,9 @@ def test_a_rate_spreads_the_rows_over_time() -> None:
     largest = max(batch.num_rows for batch in outlet.batches[2:])
     assert largest <= 40
     assert sum(outlet.waits) > 1
+
+
+def test_the_opening_of_many_accounts_is_one_transaction_in_open_batches() -> None:
+    outlet = record(Demo(rows=40_000, tables=2, accounts=10_000, ddl_every=0))
+    opening = [batch for batch in outlet.batches if batch.last.commit_ts == outlet.promises[1].commit_ts]
+    assert [(batch.num_rows, batch.open) for batch in opening] == [(8_192, True), (1_808, False)] * 2

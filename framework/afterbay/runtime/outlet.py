@@ -142,13 +142,12 @@ class SourceOutlet:
 
     def batch(self, batch: ChangeBatch) -> None:
         """See `Outlet.batch`."""
-        nbytes = batch.nbytes  # asked once: it walks all buffers
-        self._meter.passed(batch.num_rows, nbytes)
+        self._meter.passed(batch.num_rows, batch.nbytes)
         for piece, stored in self._replay.cut(batch):
             if stored:
                 self._meter.repeated(piece.num_rows)
             else:
-                self._forward(piece, nbytes if piece is batch else piece.nbytes)
+                self._forward(piece)
 
     def schema_change(self, change: SchemaChange) -> None:
         """See `Outlet.schema_change`. The DDL's token is minted at T and settled when its files are visible (I3)."""
@@ -189,11 +188,12 @@ class SourceOutlet:
         """The source has returned: drains what is whole, reason close."""
         self._barrier(NEVER, DrainReason.CLOSE, None)
 
-    def _forward(self, batch: ChangeBatch, nbytes: int) -> None:
+    def _forward(self, batch: ChangeBatch) -> None:
+        nbytes = batch.nbytes
         if nbytes > self._largest and batch.num_rows > 1:
             middle = batch.num_rows // 2
             for half in (batch.slice(0, middle), batch.slice(middle, batch.num_rows)):
-                self._forward(half, half.nbytes)
+                self._forward(half)
             return
         token = self._ledger.mint(batch.first.commit_ts, batch.dispatcher)
         credit = self._window.take(nbytes)
