@@ -382,3 +382,20 @@ def test_drain_within_its_time_needs_no_ladder(tmp_path: Path) -> None:
     assert report is not None
     assert report.outcome == "drained"
     assert report.checkpoints["log"] >= 3
+
+
+def test_two_graph_wide_ddls_at_one_commit_ts_are_told_apart_after_a_restart(tmp_path: Path) -> None:
+    """RENAME TABLE a TO b, c TO d is two steps at one commit-ts; the run dies between them; both are stored once."""
+    script(rows("a", 1, 1), rows("c", 1, 1), Alter("a", 5, graph=True), crash, Alter("c", 5, graph=True), Promise(5))
+    with pytest.raises(RunFailed, match="Crash"):
+        start(linear(tmp_path)).wait()
+    assert STORES["one"].log.count(("ddl", 5)) == 1
+    script(rows("a", 1, 1), rows("c", 1, 1), Alter("a", 5, graph=True), Alter("c", 5, graph=True), Promise(5))
+    report = start(linear(tmp_path)).wait()
+    assert STORES["one"].log.count(("ddl", 5)) == 2
+    assert report is not None
+    assert report.checkpoints == {"log": 5}
+
+
+def crash(out: Outlet) -> None:
+    raise Crash

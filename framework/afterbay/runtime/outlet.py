@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -78,6 +80,13 @@ class StopSwitch:
                 raise Cancelled
 
 
+def graph_key(change: SchemaChange) -> str:
+    """What names a graph-wide DDL among those of the same commit-ts: one statement may be several steps."""
+    steps = [(table.dispatcher_before, table.dispatcher_after, table.query) for table in change.tables]
+    told = json.dumps([int(change.kind), change.query, change.database, steps])
+    return f"graph {change.partition} {hashlib.sha256(told.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+
+
 @dataclass(frozen=True, slots=True)
 class SchemaWriter:
     """Makes a graph-wide DDL visible in one sink. The source's thread calls it: one writer at a time."""
@@ -93,7 +102,7 @@ class SchemaWriter:
 
         A DDL whose files were stored before a restart is known by (sink, key, T) and not written again.
         """
-        key = f"{change.partition}\x00graph"
+        key = graph_key(change)
         if (self.sink, key, change.commit_ts) in self.state.restart.ddls:
             return
         self.operator.write_schema(change)
