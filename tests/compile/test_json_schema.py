@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import jsonschema
 import pytest
 from tests.support.nodes import REGISTRY
 
@@ -16,7 +17,6 @@ SCHEMA = pipeline_schema(REGISTRY)
 
 def refused(declared: dict[str, Any], schema: dict[str, Any] = SCHEMA) -> bool:
     """True if an editor would underline something."""
-    jsonschema = pytest.importorskip("jsonschema")
     return bool(list(jsonschema.Draft202012Validator(schema).iter_errors(declared)))
 
 
@@ -72,7 +72,6 @@ def test_what_the_compiler_refuses_is_refused(declared: dict[str, Any]) -> None:
 def test_the_schema_of_all_built_in_types_is_sound_and_always_the_same() -> None:
     schema = pipeline_schema()
     assert json.dumps(schema) == json.dumps(pipeline_schema(Registry.installed()))
-    jsonschema = pytest.importorskip("jsonschema")
     jsonschema.Draft202012Validator.check_schema(schema)
     orders = {
         "changes": {"type": "demo"},
