@@ -86,12 +86,16 @@ def _all(names: list[str], work: Path, *, as_json: bool) -> None:
 
 
 def _text(item: Measurement) -> str:
-    lines = [f"{item.name}: {item.rate / 1e3:,.0f} k rows/s ({min(item.seconds):.2f} s), wanted: {item.target}"]
+    lines = [f"{item.name}: {_rate(item.rate)} ({min(item.seconds):.2f} s), wanted: {item.target}"]
     if item.ratio is not None:
-        base = item.rows / min(item.floor_seconds) / 1e3
-        lines.append(f"  ratio {item.ratio:.2f} to a floor of {base:,.0f} k rows/s ({item.floor_name})")
+        base = _rate(item.rows / min(item.floor_seconds))
+        lines.append(f"  ratio {item.ratio:.2f} to a floor of {base} ({item.floor_name})")
     lines += [f"  {name}: {value}" for name, value in item.figures.items()]
     return "\n".join(lines)
+
+
+def _rate(rows: float) -> str:
+    return f"{rows / 1e3:,.0f} k rows/s" if rows >= 10_000 else f"{rows:,.0f} rows/s"
 
 
 if __name__ == "__main__":

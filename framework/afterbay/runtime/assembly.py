@@ -139,7 +139,7 @@ def _upstream(plan: Plan, item: PlanNode, pressures: Mapping[str, Pressure]) -> 
 def _open_transform(
     bench: _Bench, item: PlanNode, transform: Transform[Any, Any], pressures: dict[str, Pressure]
 ) -> list[TransformOperator[Any, Any]]:
-    inbox, outputs = bench.wiring.inboxes[item.name], bench.wiring.outputs[item.name]
+    outputs = bench.wiring.outputs[item.name]
     meter = bench.telemetry.node(item.name)
     ports = tuple(port for port, _ in item.gives)
     work: list[Work] = []
@@ -151,10 +151,12 @@ def _open_transform(
             pressures[item.name] = operator.pressure
         work.append(Work(item.name, operator, meter, bench.clock, ports))
     place = Place(node=item.name)
-    if item.parallelism == 1:
-        bench.scope.add(item.name, _serial(inbox, work[0], outputs), place)
+    if item.name in bench.wiring.chains:
+        bench.wiring.chains[item.name].connect(work[0], outputs)
+    elif item.parallelism == 1:
+        bench.scope.add(item.name, _serial(bench.wiring.inboxes[item.name], work[0], outputs), place)
     else:
-        stage = ParallelStage(inbox, outputs, item.parallelism, bench.clock)
+        stage = ParallelStage(bench.wiring.inboxes[item.name], outputs, item.parallelism, bench.clock)
         bench.scope.on_cancel(stage.sequencer.cancel)
         for instance, part in enumerate(work):
             bench.scope.add(f"{item.name}[{instance}]", _worker(stage, part), place)

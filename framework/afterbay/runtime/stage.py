@@ -165,6 +165,34 @@ def run_serial(inbox: Inbox, work: Work, outputs: Outputs) -> None:
     outputs.close()
 
 
+class Chain:
+    """A serial transform that is run by the one thread that feeds it: no thread, no channel, no change of threads.
+
+    `connect` comes before the first `put`. One thread at a time puts, in order: a serial stage, or the sender of a
+    parallel one's line.
+    """
+
+    def __init__(self) -> None:
+        self._work: Work | None = None
+        self._outputs: Outputs | None = None
+
+    def connect(self, work: Work, outputs: Outputs) -> None:
+        """Says what is done here, and where it goes."""
+        self._work, self._outputs = work, outputs
+
+    def put(self, envelope: Envelope) -> None:
+        """Works and sends on. Raises `Cancelled`, and what the work raises."""
+        assert self._work is not None, "connected before the run starts"
+        assert self._outputs is not None
+        for port, out in self._work.outcome(envelope):
+            forward(self._outputs, port, out)
+
+    def close(self) -> None:
+        """Whoever feeds it is done."""
+        assert self._outputs is not None
+        self._outputs.close()
+
+
 class ParallelStage:
     """An encoding group: `workers` instances side by side, output in submission order. Owns the taking lock."""
 

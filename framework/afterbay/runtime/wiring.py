@@ -13,18 +13,22 @@ from afterbay.compile.plan import Plan, PlanNode
 from afterbay.runtime.channel import UNBOUNDED, Bound, Channel
 from afterbay.runtime.merge import MergeInbox
 from afterbay.runtime.router import Router
-from afterbay.runtime.stage import Inbox, Outbox, Outputs
+from afterbay.runtime.stage import Chain, Inbox, Outbox, Outputs
 
 EDGE_BOUND = Bound(items=64, nbytes=16 << 20)
 
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """All channels of a run. `inboxes`: where a transform (or a merging sink) reads; `shards`: per sink, its channels;
-    `outputs`: where a node writes; `reach`: the source partitions whose data reach a node.
+    """All channels of a run.
+
+    `inboxes`: where a transform (or a merging sink) reads; `chains`: transforms that are run by what feeds them;
+    `shards`: per sink, its channels; `outputs`: where a node writes; `reach`: the source partitions whose data reach
+    a node.
     """
 
     inboxes: Mapping[str, Inbox]
+    chains: Mapping[str, Chain]
     shards: Mapping[str, Sequence[Channel]]
     routers: Mapping[str, Router]
     outputs: Mapping[str, Outputs]
@@ -44,6 +48,7 @@ def wire(plan: Plan, clock: Clock) -> Wiring:
     inboxes: dict[str, Inbox] = {}
     shards: dict[str, Sequence[Channel]] = {}
     routers: dict[str, Router] = {}
+    chains: dict[str, Chain] = {}
     inlets: dict[tuple[str, str, str], Outbox] = {}  # (source, port, target) -> where the source writes
 
     for node in plan.nodes:
@@ -70,6 +75,9 @@ def wire(plan: Plan, clock: Clock) -> Wiring:
         elif node.kind == "sink":
             item = node.inputs[0]
             inlets[item.node, item.port, node.name] = routers[node.name]
+        elif _chained(plan, node):
+            item = node.inputs[0]
+            inlets[item.node, item.port, node.name] = chains[node.name] = Chain()
         else:
             item = node.inputs[0]
             channel = Channel(f"{item}->{node.name}", EDGE_BOUND, clock, producers=producers[item.node])
@@ -87,7 +95,14 @@ def wire(plan: Plan, clock: Clock) -> Wiring:
         }
         marks = any(plan[name].merges for name in nx.descendants(graph, node.name))
         outputs[node.name] = Outputs(ports, marks)
-    return Wiring(inboxes, shards, routers, outputs, reach, channels)
+    return Wiring(inboxes, chains, shards, routers, outputs, reach, channels)
+
+
+def _chained(plan: Plan, node: PlanNode) -> bool:
+    """A spool behind a transform that feeds nothing else: putting to rest is too little work for a thread."""
+    feeder = plan[node.inputs[0].node]
+    alone = sum(edge.source == feeder.name for edge in plan.edges) == 1
+    return node.node.capabilities.spools and node.parallelism == 1 and feeder.kind == "transform" and alone
 
 
 def _merge_channels(node: PlanNode, producers: Mapping[str, int], clock: Clock) -> list[Channel]:

@@ -6,6 +6,7 @@ Arrow's own writer is three times as fast, and fits the usual options; the joine
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,6 +22,8 @@ from afterbay_nodes.encoders.joining import Piece, body_of, chosen, joined, text
 # The writer cuts its input into blocks; fewer are quicker, but it counts rows times columns of a block in 32 bits.
 _BLOCK_ROWS = 8192
 
+_LETTERS = bytes.maketrans(bytes(sorted(Op)), "".join(OP_LETTERS.to_pylist()).encode())
+
 
 @dataclass(frozen=True, slots=True)
 class CsvRows:
@@ -30,6 +33,29 @@ class CsvRows:
     commit_ts: pa.Array | None
     is_update: pa.Array | None
     columns: tuple[pa.Array, ...]
+
+
+def op_letters(ops: pa.Array) -> pa.Array:
+    """The operations' letters. By hand, not by a kernel: a kernel call hands the GIL over twice, and costs more."""
+    n = len(ops)
+    letters = ops.buffers()[1].slice(ops.offset, n).to_pybytes().translate(_LETTERS)
+    return pa.StringArray.from_buffers(n, _offsets(1 << max(12, n.bit_length())), pa.py_buffer(letters))
+
+
+@lru_cache(maxsize=4)
+def _offsets(n: int) -> pa.Buffer:
+    """The offsets of up to `n` strings of one byte each."""
+    return pa.arange(0, n + 1).cast(pa.int32()).buffers()[1]
+
+
+def repeated(text: str, n: int) -> pa.Array:
+    """`text` n times: a slice of what is kept for the tables in turn."""
+    return _repeated(text, 1 << max(12, n.bit_length())).slice(0, n)
+
+
+@lru_cache(maxsize=64)
+def _repeated(text: str, n: int) -> pa.Array:
+    return pa.repeat(text, n)
 
 
 def arrow_writer(dialect: CsvDialect) -> arrow_csv.WriteOptions:
@@ -47,7 +73,7 @@ def arrow_writer(dialect: CsvDialect) -> arrow_csv.WriteOptions:
 def written(rows: CsvRows, name: TableName, options: arrow_csv.WriteOptions) -> pa.Buffer:
     """The lines by Arrow's writer, which quotes all text."""
     n = len(rows.ops)
-    arrays = [OP_LETTERS.take(rows.ops), pa.repeat(name.table, n), pa.repeat(name.schema, n)]
+    arrays = [op_letters(rows.ops), repeated(name.table, n), repeated(name.schema, n)]
     arrays += [column for column in (rows.commit_ts, rows.is_update) if column is not None]
     arrays += rows.columns
     out = pa.BufferOutputStream()
