@@ -117,6 +117,9 @@ class Tree:
 
     def enter(self, directory: str) -> int | None:
         """Opens a directory if it is there. The caller closes the descriptor."""
+        if directory in self._known:
+            with contextlib.suppress(FileNotFoundError):  # pruned meanwhile: looked for level by level
+                return self._step(directory, self.descriptor(), directory)
         folder = os.dup(self.descriptor())
         path = ""
         for level in directory.split("/") if directory else ():
