@@ -24,7 +24,7 @@ class Limits:
         """The limits with their defaults: memory min(0.2 x quota, 256 MiB), segment min(64 MiB, quota / 4)."""
         return cls(
             quota,
-            min(quota // 5, MOST_MEMORY) if memory is None else memory,
+            min(_rounded(quota // 5), MOST_MEMORY) if memory is None else memory,
             max(1, min(MOST_SEGMENT, quota // 4)) if segment is None else segment,
         )
 
@@ -32,3 +32,8 @@ class Limits:
     def reserve(self) -> int:
         """The part of `memory` that payloads may not take: it pays for entries on disk."""
         return self.memory // 4
+
+
+def _rounded(size: int) -> int:
+    """Whole MiB where there are any, so that a default reads like a size."""
+    return size // MIB * MIB or size
