@@ -14,8 +14,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
-from benchmarks.measure import Measurement, timed
-from benchmarks.rows import Shape, TableBatch, prepare, table_schema
 
 from afterbay.clock import SystemClock
 from afterbay.messages import ChangeBatch, EncodedBatch
@@ -23,6 +21,8 @@ from afterbay.node import Transform, TransformContext
 from afterbay.telemetry import Telemetry
 from afterbay_nodes.encoders.encode_canal_json import EncodeCanalJson
 from afterbay_nodes.encoders.encode_csv import EncodeCsv
+from benchmarks.measure import Measurement, timed
+from benchmarks.rows import Shape, TableBatch, prepare, table_schema
 
 ROWS = 400_000
 REPETITIONS = 5

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import pyarrow as pa
 import pyarrow.csv as pacsv
+
 from benchmarks.rows import ROW_SCHEMA, SCHEMA, Mapped, TableBatch, table_schema
 
 OPS = pa.array(["I", "U", "D"])

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from benchmarks.rows import Mapped, Shape, table_schema
-
 from afterbay.messages import ChangeBatch
 from afterbay.node import Outlet, ResumePoint, Source, SourceContext, SourceOperator
 from afterbay.schema import Json
+from benchmarks.rows import Mapped, Shape, table_schema
 
 
 class MappedChanges(Source[ChangeBatch]):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+
 from benchmarks import floor
 from benchmarks.measure import Measurement, fresh, timed
 from benchmarks.rows import Mapped, prepare, table_schema

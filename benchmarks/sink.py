@@ -6,19 +6,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from afterbay import Pipeline
+from afterbay.messages import ChangeBatch
+from afterbay.node import Source
+from afterbay.runtime.report import RunReport
 from afterbay_nodes.encoders.encode_canal_json import EncodeCanalJson
 from afterbay_nodes.encoders.encode_csv import EncodeCsv
+from afterbay_nodes.sinks.cloud_storage import CloudStorage
 from afterbay_nodes.transforms.spool import Spool
 from benchmarks import floor
 from benchmarks.mapped_source import MappedChanges
 from benchmarks.measure import Measurement, fresh, timed
 from benchmarks.rows import Mapped, Shape, prepare
-
-from afterbay import Pipeline
-from afterbay.messages import ChangeBatch
-from afterbay.node import Source
-from afterbay.runtime.report import RunReport
-from afterbay_nodes.sinks.cloud_storage import CloudStorage
 
 Encoder = EncodeCsv | EncodeCanalJson
 CSV = EncodeCsv(include_commit_ts=True)

@@ -15,10 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.mapped_source import MappedChanges
-from benchmarks.measure import MB, Measurement, fresh
-from benchmarks.rows import FIRST_TS, Shape, prepare
-from benchmarks.sink import CSV, pipeline
 from pydantic import Field
 
 from afterbay.messages import ChangeBatch
@@ -27,6 +23,10 @@ from afterbay.runtime.run import Run
 from afterbay_nodes.sinks.cloud_storage import CloudStorage
 from afterbay_nodes.storage.store import SMALL_OBJECT, ObjectInfo, ObjectStore, Part
 from afterbay_nodes.transforms.spool import Spool
+from benchmarks.mapped_source import MappedChanges
+from benchmarks.measure import MB, Measurement, fresh
+from benchmarks.rows import FIRST_TS, Shape, prepare
+from benchmarks.sink import CSV, pipeline
 
 SHAPE = Shape(1_000_000, tables=1000, batch=200)
 PUT_SECONDS = 2.0

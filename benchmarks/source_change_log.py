@@ -14,11 +14,10 @@ import tempfile
 from pathlib import Path
 from random import Random
 
-from benchmarks.measure import Measurement, timed
-from benchmarks.outlet import CountingOutlet, play
-
 from afterbay_nodes.sources.canal_json import decode
 from afterbay_nodes.sources.change_log import ChangeLog
+from benchmarks.measure import Measurement, timed
+from benchmarks.outlet import CountingOutlet, play
 
 ROWS = 300_000
 REPETITIONS = 3

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 
+from afterbay_nodes.sources.demo import Demo
 from benchmarks.measure import Measurement, timed
 from benchmarks.outlet import CountingOutlet, play
-
-from afterbay_nodes.sources.demo import Demo
 
 ROWS = 4_000_000
 REPETITIONS = 3

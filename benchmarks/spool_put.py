@@ -18,7 +18,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
-from benchmarks.measure import Measurement
 
 from afterbay.clock import SystemClock
 from afterbay.messages import BatchHead, EncodedBatch, FileFormat
@@ -27,6 +26,7 @@ from afterbay.spool.limits import Limits
 from afterbay.spool.spool import Entry, Reservoir
 from afterbay.telemetry import Telemetry
 from afterbay.units import GIB, KIB, MIB, format_bytes
+from benchmarks.measure import Measurement
 
 REPETITIONS = 5
 ONLY_DISK = Limits(quota=16 * GIB, memory=256 * MIB, segment=64 * MIB)

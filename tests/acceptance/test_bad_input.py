@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from tests.reader.bucket import read_bucket
 from tests.reader.csv_rows import CsvDialect
 from tests.reader.paths import StoreShape

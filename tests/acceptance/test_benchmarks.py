@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from benchmarks import floor
 from benchmarks.measure import Measurement
 from benchmarks.rows import SCHEMA, Mapped, Shape, prepare

@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+
 from tests.support.cli import dies, started
 from tests.support.nasty_checks import ends_well, honest
 from tests.support.nasty_log import nasty_log

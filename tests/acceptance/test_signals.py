@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from tests.support.cli import started
 from tests.support.nasty_checks import ends_well, honest
 from tests.support.nasty_log import nasty_log

@@ -6,10 +6,10 @@ from typing import Annotated, ClassVar, Literal
 
 import pytest
 from pydantic import BaseModel, Field
-from tests.support.plans import Changes
 
 from afterbay.cli.node_keys import NodeKey, keys_of
 from afterbay.units import ByteSize, Duration
+from tests.support.plans import Changes
 
 
 class Rule(BaseModel):

@@ -8,7 +8,6 @@ import sys
 
 import pytest
 from rich.console import Console
-from tests.support.plans import chain
 
 from afterbay.cli.progress import (
     LineProgress,
@@ -21,6 +20,7 @@ from afterbay.cli.progress import (
 )
 from afterbay.cli.snapshot import Snapshot
 from afterbay.telemetry import FlushReason, SpoolLevels, Telemetry
+from tests.support.plans import chain
 
 
 def at(seconds: float) -> Snapshot:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 
-from tests.support.plans import Changes, Lake, chain, diamond, plan_of
-
 from afterbay.cli.summary import summary
 from afterbay.node import ResumePoint
 from afterbay.runtime.report import Counts, RunReport
 from afterbay.telemetry import FlushReason, Telemetry
+from tests.support.plans import Changes, Lake, chain, diamond, plan_of
 
 
 def measured() -> Telemetry:

@@ -6,12 +6,12 @@ import signal
 from collections.abc import Callable
 
 import pytest
-from tests.support.fake_run import FakeRun, ends, goes_on
 
 from afterbay.cli.progress import Progress
 from afterbay.cli.snapshot import Snapshot
 from afterbay.cli.supervise import Ended, StopSignals, supervise
 from afterbay.errors import RunFailed
+from tests.support.fake_run import FakeRun, ends, goes_on
 
 
 class Heard(Progress):

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.fake_run import FakeRun, ends, goes_on
 
 from afterbay.cli.app import call
 from afterbay.cli.starter import Source, pipeline_name
 from afterbay.errors import RunFailed
 from afterbay.state.status import IntentStatus, StateStatus
+from tests.support.fake_run import FakeRun, ends, goes_on
 
 PIPELINE = """\
 name: orders

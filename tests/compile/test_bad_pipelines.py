@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.pipelines import findings, heads
 
 from afterbay.compile.compiler import MOST_NODES
 from afterbay.compile.tree import MAX_BYTES
+from tests.support.pipelines import findings, heads
 
 GOOD_TAIL = "  spool: {type: rest, inputs: csv}\n  lake: {type: store, inputs: spool, uri: ./lake}\n"
 

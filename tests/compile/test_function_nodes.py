@@ -12,15 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from pydantic import ValidationError
-from tests.support.batches import batch, operator, table
-from tests.support.nodes import REGISTRY, Hole, Numbers
-from tests.support.pipelines import compiled, findings, heads
 
 from afterbay.errors import PipelineInvalid, RunFailed
 from afterbay.messages import ChangeBatch, EncodedBatch, FileFormat
 from afterbay.pipeline import Pipeline
 from afterbay.schema import Column
 from afterbay_nodes.transforms.python import PythonFunction
+from tests.support.batches import batch, operator, table
+from tests.support.nodes import REGISTRY, Hole, Numbers
+from tests.support.pipelines import compiled, findings, heads
 
 WITH_PYTHON = REGISTRY.with_nodes(PythonFunction)
 TABLE = table(Column("id", "bigint"), Column("name", "varchar", length=20))

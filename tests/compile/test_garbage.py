@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from tests.support.nodes import REGISTRY
 
 from afterbay.compile.registry import Registry
 from afterbay.errors import PipelineInvalid
 from afterbay.pipeline import Pipeline
 from afterbay.printable import visible_lines
+from tests.support.nodes import REGISTRY
 
 SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.nodes import REGISTRY, Encode, Numbers, Store
-from tests.support.pipelines import compiled, findings
 
 from afterbay.errors import PipelineInvalid
 from afterbay.pipeline import Pipeline
+from tests.support.nodes import REGISTRY, Encode, Numbers, Store
+from tests.support.pipelines import compiled, findings
 
 ORDERS = """\
 name: orders

@@ -7,10 +7,10 @@ from typing import Any
 
 import jsonschema
 import pytest
-from tests.support.nodes import REGISTRY
 
 from afterbay.compile.json_schema import DIALECT, pipeline_schema
 from afterbay.compile.registry import Registry
+from tests.support.nodes import REGISTRY
 
 SCHEMA = pipeline_schema(REGISTRY)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.support.nodes import REGISTRY, Encode, Numbers, Rest, Store
-from tests.support.pipelines import compiled
 
 from afterbay.errors import PipelineInvalid
 from afterbay.messages import ChangeBatch, EncodedBatch, SpoolEntry
 from afterbay.node import Until
 from afterbay.pipeline import Pipeline, parse_until
+from tests.support.nodes import REGISTRY, Encode, Numbers, Rest, Store
+from tests.support.pipelines import compiled
 
 ORDERS = """
 name: orders

@@ -8,13 +8,13 @@ from importlib.metadata import EntryPoint, EntryPoints
 from typing import ClassVar
 
 import pytest
-from tests.support.nodes import REGISTRY, Numbers, Store
-from tests.support.pipelines import findings
 
 from afterbay.compile import registry as registry_module
 from afterbay.compile.registry import GROUP, NodeType, Registry
 from afterbay.errors import PipelineInvalid
 from afterbay.node import Node, Source
+from tests.support.nodes import REGISTRY, Numbers, Store
+from tests.support.pipelines import findings
 
 HERE = "tests.support.nodes"
 

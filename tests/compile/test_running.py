@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.support.nodes import REGISTRY, Hole, Numbers, Store
 
 from afterbay.errors import PipelineInvalid, RunFailed
 from afterbay.node import Until
 from afterbay.pipeline import Pipeline
+from tests.support.nodes import REGISTRY, Hole, Numbers, Store
 
 
 class FakeRun:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.support.pipelines import compiled, findings, heads
 
 from afterbay.compile.document import Document
 from afterbay.compile.tree import read_tree
+from tests.support.pipelines import compiled, findings, heads
 
 
 def values(text: str, **env: str) -> dict[str, Any]:

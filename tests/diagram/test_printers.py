@@ -10,10 +10,10 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.plans import Changes, Lake, chain, diamond, plan_of
 
 from afterbay.compile.plan import Plan
 from afterbay.diagram import PRINTERS, Format, render
+from tests.support.plans import Changes, Lake, chain, diamond, plan_of
 
 GOLDEN = Path(__file__).parent / "golden"
 SUFFIX: dict[Format, str] = {"mermaid": "mmd", "dot": "dot", "svg": "svg", "json": "json"}

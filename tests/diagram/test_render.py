@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from tests.support.plans import chain, diamond
-
 from afterbay.diagram import render
+from tests.support.plans import chain, diamond
 
 
 def test_every_node_and_edge_is_drawn_once_in_plan_order() -> None:

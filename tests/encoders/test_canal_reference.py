@@ -7,12 +7,12 @@ from dataclasses import asdict
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.batches import NOW_MS, encode
-from tests.support.reference_canal import CanalOptions, canal_bytes
-from tests.support.strategies import change_batches
 
 from afterbay.messages import ChangeBatch
 from afterbay_nodes.encoders.encode_canal_json import EncodeCanalJson
+from tests.support.batches import NOW_MS, encode
+from tests.support.reference_canal import CanalOptions, canal_bytes
+from tests.support.strategies import change_batches
 
 OPTIONS = st.builds(
     CanalOptions,

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from tests.support.batches import COMMIT_TS, NOW_MS, Row, batch, encode, operator, table
 
 from afterbay.errors import RunFailed
 from afterbay.messages import Op
 from afterbay.schema import Column, TableSchema
 from afterbay_nodes.encoders.encode_canal_json import EncodeCanalJson
+from tests.support.batches import COMMIT_TS, NOW_MS, Row, batch, encode, operator, table
 
 PERSON = table(
     Column("id", "int", nullable=False, primary_key=True),

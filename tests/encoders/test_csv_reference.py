@@ -7,12 +7,12 @@ from dataclasses import asdict
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.batches import encode, operator
-from tests.support.reference_csv import CsvOptions, csv_bytes
-from tests.support.strategies import change_batches
 
 from afterbay.messages import ChangeBatch, Op
 from afterbay_nodes.encoders.encode_csv import EncodeCsv
+from tests.support.batches import encode, operator
+from tests.support.reference_csv import CsvOptions, csv_bytes
+from tests.support.strategies import change_batches
 
 OPTIONS = st.builds(
     CsvOptions,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.batches import COMMIT_TS, batch, encode, operator, table
 
 from afterbay.errors import RunFailed
 from afterbay.messages import Op
 from afterbay.schema import Column
 from afterbay_nodes.encoders.encode_csv import EncodeCsv
+from tests.support.batches import COMMIT_TS, batch, encode, operator, table
 
 PERSON = table(Column("id", "int"), Column("name", "varchar"))
 NOTE = table(Column("note", "text"))

@@ -9,11 +9,6 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.support.batches import NOW_MS, batch, encode, table
-from tests.support.reference_canal import CanalOptions, canal_bytes
-from tests.support.reference_csv import CsvOptions, csv_bytes
-from tests.support.reference_floats import go_v, plain
-from tests.support.strategies import change_batches
 
 from afterbay.messages import ChangeBatch
 from afterbay.schema import Column
@@ -22,6 +17,11 @@ from afterbay_nodes.encoders.encode_canal_json import EncodeCanalJson
 from afterbay_nodes.encoders.encode_csv import EncodeCsv
 from afterbay_nodes.encoders.float_text import go_text, in_short_range, plain_text
 from afterbay_nodes.per_schema import PerSchema
+from tests.support.batches import NOW_MS, batch, encode, table
+from tests.support.reference_canal import CanalOptions, canal_bytes
+from tests.support.reference_csv import CsvOptions, csv_bytes
+from tests.support.reference_floats import go_v, plain
+from tests.support.strategies import change_batches
 
 _ANY_BITS = st.integers(0, 2**64 - 1).map(lambda bits: struct.unpack("d", struct.pack("Q", bits))[0])
 _SINGLE_BITS = st.integers(0, 2**32 - 1).map(lambda bits: struct.unpack("f", struct.pack("I", bits))[0])

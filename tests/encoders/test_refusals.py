@@ -7,7 +7,6 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from tests.support.batches import COMMIT_TS, batch, encode, image, table
 
 from afterbay.errors import RunFailed
 from afterbay.messages import ChangeBatch, Op
@@ -15,6 +14,7 @@ from afterbay.node import Transform
 from afterbay.schema import Column
 from afterbay_nodes.encoders.encode_canal_json import EncodeCanalJson
 from afterbay_nodes.encoders.encode_csv import EncodeCsv
+from tests.support.batches import COMMIT_TS, batch, encode, image, table
 
 ENCODERS: list[Transform[Any, Any]] = [EncodeCsv(), EncodeCsv(delimiter="||"), EncodeCanalJson()]
 NOTES = table(Column("id", "int"), Column("note", "text"))

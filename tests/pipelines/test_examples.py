@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from tests.reader.bucket import Bucket, read_bucket
 from tests.reader.canal_rows import CanalForm
 from tests.reader.csv_rows import CsvDialect

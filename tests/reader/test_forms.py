@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from tests.reader import canal_rows, csv_rows
 from tests.reader.canal_rows import CanalForm
 from tests.reader.csv_rows import CsvDialect, Field

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from tests.reader.bucket import Bucket, read_bucket
 from tests.reader.csv_rows import CsvDialect
 from tests.reader.paths import StoreShape

@@ -6,6 +6,11 @@ import threading
 from pathlib import Path
 
 import pytest
+
+from afterbay.errors import RunFailed
+from afterbay.messages import ChangeBatch
+from afterbay.node import Outlet
+from afterbay.runtime.run import start
 from tests.support.flow import (
     ACKNOWLEDGED,
     BEFORE_PUT,
@@ -22,11 +27,6 @@ from tests.support.flow import (
     Scripted,
     plan,
 )
-
-from afterbay.errors import RunFailed
-from afterbay.messages import ChangeBatch
-from afterbay.node import Outlet
-from afterbay.runtime.run import start
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,6 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from tests.support.clock import ManualClock
-from tests.support.flow import table
 
 from afterbay.messages import DdlKind, SchemaChange, TableChange
 from afterbay.runtime.ledger import Ledger
@@ -18,6 +16,8 @@ from afterbay_nodes.sinks.lane import Ddl, Lane, Limits
 from afterbay_nodes.sinks.writer import Writer
 from afterbay_nodes.storage.layout import Layout
 from afterbay_nodes.storage.noop import NoopStore
+from tests.support.clock import ManualClock
+from tests.support.flow import table
 
 
 class Measured:

@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.support import faulty_store
 
 from afterbay import Pipeline
 from afterbay.errors import RunFailed
@@ -16,6 +15,7 @@ from afterbay_nodes.encoders.encode_csv import EncodeCsv
 from afterbay_nodes.sinks.cloud_storage import CloudStorage
 from afterbay_nodes.sources.change_log import ChangeLog
 from afterbay_nodes.transforms.spool import Spool
+from tests.support import faulty_store
 
 
 class Crash(Exception):

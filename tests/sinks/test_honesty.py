@@ -7,14 +7,14 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.sinks.test_storage_sink import Crash, Lake, rows
-from tests.support import faulty_store
-from tests.support.flow import ACKNOWLEDGED, SCRIPTS, Alter, Event, Promise
 
 from afterbay.errors import RunFailed
 from afterbay.node import Outlet
 from afterbay.runtime.run import start
 from afterbay.state.status import read_status
+from tests.sinks.test_storage_sink import Crash, Lake, rows
+from tests.support import faulty_store
+from tests.support.flow import ACKNOWLEDGED, SCRIPTS, Alter, Event, Promise
 
 TABLES = 5
 

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.support import faulty_store
-from tests.support.flow import SCRIPTS, Alter, Event, Promise, Rows, Scripted, plan
 
 from afterbay.compile.plan import Plan
 from afterbay.errors import EnvironmentRefused, RunFailed
@@ -22,6 +20,8 @@ from afterbay_nodes.encoders.encode_csv import EncodeCsv
 from afterbay_nodes.sinks.cloud_storage import CloudStorage
 from afterbay_nodes.storage.local import LocalStore
 from afterbay_nodes.transforms.spool import Spool
+from tests.support import faulty_store
+from tests.support.flow import SCRIPTS, Alter, Event, Promise, Rows, Scripted, plan
 
 
 def rows(name: str, first: int, last: int, version: int = 0) -> Rows:

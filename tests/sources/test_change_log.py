@@ -12,9 +12,6 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
-from tests.support.canal import ddl, row, watermark, write
-from tests.support.nasty_log import nasty_log
-from tests.support.outlet import RecordingOutlet, Row, record, schemas_at
 
 from afterbay.errors import AfterbayError, EnvironmentRefused, RunFailed
 from afterbay.messages import Op, SchemaChange, TableChange
@@ -22,6 +19,9 @@ from afterbay.node import ResumePoint, Until
 from afterbay.schema import RowPosition
 from afterbay_nodes.sources import log_player, log_reader
 from afterbay_nodes.sources.change_log import ChangeLog
+from tests.support.canal import ddl, row, watermark, write
+from tests.support.nasty_log import nasty_log
+from tests.support.outlet import RecordingOutlet, Row, record, schemas_at
 
 CREATE = "CREATE TABLE t (id BIGINT PRIMARY KEY, v VARCHAR(10))"
 

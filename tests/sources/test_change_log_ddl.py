@@ -6,12 +6,12 @@ import logging
 from pathlib import Path
 
 import pytest
-from tests.support.canal import ddl, row, watermark, write
-from tests.support.outlet import Announced, RecordingOutlet, record, schemas_at
 
 from afterbay.messages import ChangeBatch, DdlKind, SchemaChange
 from afterbay.schema import Column
 from afterbay_nodes.sources.change_log import ChangeLog
+from tests.support.canal import ddl, row, watermark, write
+from tests.support.outlet import Announced, RecordingOutlet, record, schemas_at
 
 CREATE = "CREATE TABLE t (id BIGINT PRIMARY KEY, v VARCHAR(10))"
 

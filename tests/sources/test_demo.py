@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.outlet import RecordingOutlet, Row, record, schemas_at
 
 from afterbay.messages import DdlKind, Op
 from afterbay.node import ResumePoint
 from afterbay_nodes.sources.bank import OPENING_BALANCE
 from afterbay_nodes.sources.demo import Demo
+from tests.support.outlet import RecordingOutlet, Row, record, schemas_at
 
 options = st.fixed_dictionaries(
     {

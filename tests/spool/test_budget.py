@@ -6,8 +6,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.support.encoded import encoded
-from tests.support.spool import ON_DISK, PATIENCE, SMALL, FaultyFiles, in_thread, opened
 
 from afterbay.errors import Cancelled
 from afterbay.spool.budget import ENTRY_OVERHEAD
@@ -15,6 +13,8 @@ from afterbay.spool.faults import SpoolMisuse
 from afterbay.spool.limits import Limits
 from afterbay.spool.segments import HEADER_BYTES
 from afterbay.units import GIB, MIB
+from tests.support.encoded import encoded
+from tests.support.spool import ON_DISK, PATIENCE, SMALL, FaultyFiles, in_thread, opened
 
 LARGE = SMALL.quota - 20_000
 

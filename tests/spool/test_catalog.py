@@ -8,12 +8,12 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.support.encoded import encoded
-from tests.support.spool import PATIENCE, FaultyFiles, StillClock, in_thread, opened, rows, started
 
 from afterbay.errors import RunFailed
 from afterbay.spool.catalog import GROUP_NOTES, Catalog
 from afterbay.spool.limits import Limits
+from tests.support.encoded import encoded
+from tests.support.spool import PATIENCE, FaultyFiles, StillClock, in_thread, opened, rows, started
 
 ON_DISK = Limits(quota=1_000_000, memory=40_000, segment=20_000)
 BODY = bytes(31_000)

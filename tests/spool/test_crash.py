@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.support.encoded import encoded
 from tests.support.spool import opened, rows
 

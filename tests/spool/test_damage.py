@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.support.encoded import encoded
-from tests.support.spool import Bench, FaultyFiles, opened, started
 
 from afterbay.errors import RunFailed
 from afterbay.spool.faults import SpoolDamaged
 from afterbay.spool.limits import Limits
 from afterbay.spool.segments import HEADER_BYTES
 from afterbay.spool.spool import Entry
+from tests.support.encoded import encoded
+from tests.support.spool import Bench, FaultyFiles, opened, started
 
 ON_DISK = Limits(quota=1_000_000, memory=16_000, segment=64_000)
 BODY = bytes(range(256)) * 64

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.support.spool import opened, rows
 
 from afterbay.errors import EnvironmentRefused
 from afterbay.spool.folder import Folder
+from tests.support.spool import opened, rows
 
 
 def test_a_start_makes_the_folder_for_its_owner_only(tmp_path: Path) -> None:

@@ -6,14 +6,14 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.support.encoded import encoded
-from tests.support.spool import PATIENCE, SMALL, FaultyFiles, in_thread, opened
 
 from afterbay.errors import RunFailed
 from afterbay.messages import EncodedBatch
 from afterbay.spool.budget import ENTRY_OVERHEAD
 from afterbay.spool.faults import SpoolMisuse
 from afterbay.spool.limits import Limits
+from tests.support.encoded import encoded
+from tests.support.spool import PATIENCE, SMALL, FaultyFiles, in_thread, opened
 
 ONLY_DISK = Limits(
     quota=SMALL.quota, memory=4 * ENTRY_OVERHEAD, segment=16_000

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
-from tests.support.encoded import encoded
-from tests.support.spool import SMALL, Bench, opened
 
 from afterbay.spool.budget import ENTRY_OVERHEAD
 from afterbay.spool.faults import SpoolMisuse
 from afterbay.spool.segments import HEADER_BYTES
 from afterbay.spool.spool import Entry
+from tests.support.encoded import encoded
+from tests.support.spool import SMALL, Bench, opened
 
 SIZES = st.one_of(st.integers(0, 600), st.integers(600, 30_000), st.just(SMALL.quota))
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
-from tests.support.encoded import encoded
-from tests.support.spool import StillClock
 
 from afterbay.node import SpoolOperator, TransformContext
 from afterbay.spool.limits import Limits
 from afterbay.telemetry import Telemetry
 from afterbay.units import GIB, KIB, MIB
 from afterbay_nodes.transforms.spool import Spool
+from tests.support.encoded import encoded
+from tests.support.spool import StillClock
 
 
 def test_the_defaults() -> None:

@@ -8,12 +8,11 @@ import zlib
 from collections import deque
 from pathlib import Path
 
-from tests.support.encoded import encoded
-from tests.support.spool import PATIENCE, FaultyFiles, in_thread, opened
-
 from afterbay.spool.limits import Limits
 from afterbay.spool.spool import Entry
 from afterbay.units import KIB, MIB
+from tests.support.encoded import encoded
+from tests.support.spool import PATIENCE, FaultyFiles, in_thread, opened
 
 LIMITS = Limits(quota=24 * MIB, memory=512 * KIB, segment=MIB)
 

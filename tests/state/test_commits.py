@@ -8,7 +8,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.support.state import PATIENCE, SINK, SOURCE, Run, StoppedClock, Wire, intent, is_commit, open_state, schema
 
 from afterbay.errors import RunFailed
 from afterbay.node import ResumePoint
@@ -16,6 +15,7 @@ from afterbay.runtime.ledger import Ledger
 from afterbay.schema import RowPosition
 from afterbay.state.status import read_status
 from afterbay.state.store import Restart
+from tests.support.state import PATIENCE, SINK, SOURCE, Run, StoppedClock, Wire, intent, is_commit, open_state, schema
 
 
 def test_i2_the_source_is_told_after_the_row_is_durable_and_the_row_after_the_object(tmp_path: Path) -> None:

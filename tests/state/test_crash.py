@@ -7,9 +7,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.support.state import SINK, SOURCE, Run, Wire, image, intent, open_state, schema
-
 from afterbay.state.lock import lock_state
+from tests.support.state import SINK, SOURCE, Run, Wire, image, intent, open_state, schema
 
 # The child holds still at a point of its life, says so, and is killed there.
 CHILD = """

@@ -10,12 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.support.state import PATIENCE, SOURCE, Run, Wire, intent, is_commit, open_state, schema
 
 from afterbay.errors import AfterbayError, EnvironmentRefused, RunFailed
 from afterbay.node import ResumePoint
 from afterbay.state.status import read_status
 from afterbay.state.store import State
+from tests.support.state import PATIENCE, SOURCE, Run, Wire, intent, is_commit, open_state, schema
 
 
 def io_error() -> sqlite3.OperationalError:

@@ -7,11 +7,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.support.state import PATIENCE, SOURCE, Run, Wire, open_state, schema
 
 from afterbay.errors import RunFailed
 from afterbay.node import ResumePoint
 from afterbay.runtime.ledger import Ledger
+from tests.support.state import PATIENCE, SOURCE, Run, Wire, open_state, schema
 
 
 def in_force(directory: Path) -> dict[str, int]:

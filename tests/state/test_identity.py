@@ -7,12 +7,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.support.state import Run, open_state
 
 from afterbay.errors import EnvironmentRefused, PipelineInvalid
 from afterbay.schema import Json
 from afterbay.state.identity import Difference, differences
 from afterbay.state.status import read_status
+from tests.support.state import Run, open_state
 
 STORED: dict[str, Json] = {
     "changes": {"type": "log", "path": "a.jsonl"},

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.support.state import SINK, SOURCE, Run, intent, open_state
 
 from afterbay.errors import RunFailed
 from afterbay.node import StoredPosition
 from afterbay.schema import RowPosition
 from afterbay.state.store import Intent
+from tests.support.state import SINK, SOURCE, Run, intent, open_state
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.support.state import SINK, SOURCE, open_state, schema
 
 from afterbay.node import ResumePoint, StoredPosition
 from afterbay.schema import RowPosition
 from afterbay.state.records import Intent, OpenIntent
 from afterbay.state.status import read_status
 from afterbay_migrations.checkpoint import STEPS
+from tests.support.state import SINK, SOURCE, open_state, schema
 
 OLD = Path(__file__).parent / "data" / "checkpoint-m0001.db"
 

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from tests.support.state import SINK, SOURCE, Run, image, intent, schema
 
 from afterbay.errors import RunFailed
 from afterbay.runtime.ledger import Token
 from afterbay.schema import RowPosition
 from afterbay.state.status import read_status
 from afterbay.state.store import Intent
+from tests.support.state import SINK, SOURCE, Run, image, intent, schema
 
 TABLES = st.sampled_from(["a", "b", "c"])
 STEPS = st.integers(1, 3)

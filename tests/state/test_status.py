@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.support.state import PIPELINE, SINK, SOURCE, Run, image, intent, open_state, schema
 
 from afterbay.errors import EnvironmentRefused
 from afterbay.state.status import IntentStatus, SinkStatus, read_status
+from tests.support.state import PIPELINE, SINK, SOURCE, Run, image, intent, open_state, schema
 
 
 def test_while_a_run_goes_on(tmp_path: Path) -> None:

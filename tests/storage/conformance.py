@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pytest
-from tests.support.stores import Bench
 
 from afterbay.errors import RunFailed
 from afterbay_nodes.storage.store import AlreadyExists, NotFound, ObjectInfo, ObjectStore, StoreOptions
+from tests.support.stores import Bench
 
 KEY = "shop/orders/445/2024-05-17/CDC00001.csv"
 LARGE = (8 << 20) * 2 + 12345

@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.storage.conformance import KEY, StoreConformance
-from tests.support.stores import Bench
 
 from afterbay.errors import EnvironmentRefused, RunFailed
 from afterbay_nodes.storage import local, local_file
 from afterbay_nodes.storage.store import NotFound
+from tests.storage.conformance import KEY, StoreConformance
+from tests.support.stores import Bench
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.memory_store import MemoryStore
-from tests.support.stores import LeapingClock
 
 from afterbay.errors import RunFailed
 from afterbay_nodes.storage.metadata import MetadataFile, read_metadata
+from tests.support.memory_store import MemoryStore
+from tests.support.stores import LeapingClock
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.memory_store import MemoryStore
-from tests.support.stores import LeapingClock
 
 from afterbay.errors import RunFailed
 from afterbay.node import StoredPosition
@@ -18,6 +16,8 @@ from afterbay_nodes.storage.numbering import index_content, next_number, read_in
 from afterbay_nodes.storage.path_state import FilePlace, PathState, PathStates, path_key
 from afterbay_nodes.storage.schema_file import SchemaFile, SchemaWrite
 from afterbay_nodes.storage.versions import publish
+from tests.support.memory_store import MemoryStore
+from tests.support.stores import LeapingClock
 
 LAYOUT = Layout(file_index_digit=6)
 FOLDER = "shop/orders/445/2024-05-17"

@@ -3,11 +3,11 @@ from __future__ import annotations
 import threading
 
 import pytest
-from tests.support.stores import LeapingClock, RetryTally
 
 from afterbay.clock import SystemClock
 from afterbay.errors import Cancelled, RunFailed
 from afterbay_nodes.storage.retry import Cancel, Ladder, Retry, Verdict
+from tests.support.stores import LeapingClock, RetryTally
 
 
 class Passing(Exception):

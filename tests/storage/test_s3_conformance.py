@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
+
 from tests.storage.conformance import StoreConformance
 from tests.support.stores import Bench, s3_server, s3_uri
 

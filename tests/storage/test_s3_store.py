@@ -6,8 +6,6 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from tests.support.faulty_proxy import Fault, Proxy, faulty_proxy
-from tests.support.stores import SECRET, Bench, s3_server, s3_uri
 
 from afterbay.errors import Cancelled, EnvironmentRefused, PipelineInvalid, RunFailed
 from afterbay_nodes.storage.open import open_store
@@ -17,6 +15,8 @@ from afterbay_nodes.storage.s3_body import TookTooLong
 from afterbay_nodes.storage.s3_options import S3Options
 from afterbay_nodes.storage.store import AlreadyExists, ObjectInfo, ObjectStore, StoreOptions
 from afterbay_nodes.storage.uri import parse_uri
+from tests.support.faulty_proxy import Fault, Proxy, faulty_proxy
+from tests.support.stores import SECRET, Bench, s3_server, s3_uri
 
 KEY = "shop/orders/445/CDC00001.csv"
 LARGE = (8 << 20) * 2 + 1

@@ -5,12 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.support.stores import Bench
 
 from afterbay.errors import EnvironmentRefused, PipelineInvalid
 from afterbay_nodes.storage.local import LocalStore
 from afterbay_nodes.storage.store import NotFound
 from afterbay_nodes.storage.uri import parse_uri
+from tests.support.stores import Bench
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.memory_store import MemoryStore
 
 from afterbay.errors import RunFailed
 from afterbay.schema import Column, RowPosition, TableName, TableSchema
 from afterbay_nodes.storage.layout import Layout
 from afterbay_nodes.storage.schema_file import SchemaFile, SchemaWrite
 from afterbay_nodes.storage.versions import choose_version, publish
+from tests.support.memory_store import MemoryStore
 
 LAYOUT = Layout()
 FIRST, LAST = RowPosition(410, 0), RowPosition(420, 3)

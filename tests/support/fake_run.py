@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tests.support.plans import chain
-
 from afterbay.compile.plan import Plan
 from afterbay.node import ResumePoint
 from afterbay.runtime.report import Outcome, RunReport
 from afterbay.telemetry import Telemetry
+from tests.support.plans import chain
 
 Tick = Callable[["FakeRun"], None]
 

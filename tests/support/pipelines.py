@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from tests.support.nodes import REGISTRY
 
 from afterbay.compile.plan import Plan
 from afterbay.compile.registry import Registry
 from afterbay.errors import Diagnostic, PipelineInvalid
 from afterbay.pipeline import Pipeline
+from tests.support.nodes import REGISTRY
 
 FILE = "orders.yaml"
 

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.support.reference_floats import plain
-
 from afterbay.messages import ChangeBatch
 from afterbay.schema import BINARY_TYPES, TEXT_TYPES, Column
+from tests.support.reference_floats import plain
 
 _JAVA = {
     "tinyint": -6, "smallint": 5, "mediumint": 4, "int": 4, "bigint": -5, "float": 7, "double": 8, "decimal": 3,

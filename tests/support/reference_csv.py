@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.support.reference_floats import go_v
-
 from afterbay.messages import ChangeBatch
 from afterbay.schema import BINARY_TYPES, INTEGER_TYPES, Column
+from tests.support.reference_floats import go_v
 
 _BARE_INTEGERS = {*INTEGER_TYPES, "year", "bit"}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import strategies as st
-from tests.support.batches import COMMIT_TS, batch
 
 from afterbay.messages import ChangeBatch, Op
 from afterbay.schema import (
@@ -18,6 +17,7 @@ from afterbay.schema import (
     TableName,
     TableSchema,
 )
+from tests.support.batches import COMMIT_TS, batch
 
 _SPECIAL = ",\"'\\\r\n\t|!;N+<>&\x00\x1f\x7f é│\u2028😀rn"
 _NASTY = [

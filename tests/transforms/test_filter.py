@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.batches import batch, operator, table
-from tests.support.ddl import change, ddl
 
 from afterbay.errors import RunFailed
 from afterbay.messages import DdlKind, SchemaChange
 from afterbay.schema import Column, TableSchema
 from afterbay_nodes.transforms.filter import Filter
+from tests.support.batches import batch, operator, table
+from tests.support.ddl import change, ddl
 
 BANK = Filter(rules=("bank.*", "!bank.tmp_*"))
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from tests.support.batches import batch, operator, table
-from tests.support.ddl import change, ddl
 
 from afterbay.errors import RunFailed
 from afterbay.messages import DdlKind
 from afterbay.schema import Column, TableName, TableSchema
 from afterbay_nodes.transforms.route import Route
+from tests.support.batches import batch, operator, table
+from tests.support.ddl import change, ddl
 
 
 def route(*rules: dict[str, Any]) -> Route:

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from tests.support.batches import batch, encode, operator, table
-from tests.support.ddl import change, ddl
 
 from afterbay.errors import RunFailed
 from afterbay.messages import DdlKind, Op
 from afterbay.schema import Column
 from afterbay_nodes.encoders.encode_csv import EncodeCsv
 from afterbay_nodes.transforms.select_columns import SelectColumns
+from tests.support.batches import batch, encode, operator, table
+from tests.support.ddl import change, ddl
 
 ID = Column("id", "int", nullable=False, primary_key=True)
 ACCOUNTS = table(
