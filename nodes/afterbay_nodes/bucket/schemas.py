@@ -1,0 +1,72 @@
+"""Schema files, read once and remembered: a schema file never changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from afterbay.errors import RunFailed
+from afterbay.schema import TableName
+from afterbay_nodes.bucket.findings import Finding, Rule
+from afterbay_nodes.bucket.history import Stored
+from afterbay_nodes.storage.layout import SchemaKey
+from afterbay_nodes.storage.names import escape
+from afterbay_nodes.storage.schema_file import SchemaFile
+
+
+class Schemas:
+    """What the schema files say, by key. Used by one thread at a time."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Stored | None] = {}
+        self._findings: dict[str, list[Finding]] = {}
+
+    def unknown(self, keys: Iterable[str]) -> list[str]:
+        """Those of `keys` that were not read yet."""
+        return [key for key in keys if key not in self._known]
+
+    def take(self, key: str, name: SchemaKey, data: bytes) -> None:
+        """Takes the content of one schema file."""
+        found: list[Finding] = []
+        self._findings[key] = found
+        self._known[key] = None
+        try:
+            file = SchemaFile.from_bytes(data, key)
+            schema = file.table_schema() if file.columns else None
+            checksum = file.checksum
+        except RunFailed as error:
+            found.append(Finding(key, Rule.SCHEMA_UNREADABLE, error.diagnostics[0].message))
+            return
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            found.append(Finding(key, Rule.SCHEMA_UNREADABLE, f"a column is not as one is written: {error!r}"))
+            return
+        if checksum != name.checksum:
+            found.append(Finding(key, Rule.SCHEMA_CHECKSUM, f"the content's checksum is {checksum:010d}"))
+            return
+        if file.version != name.version:
+            found.append(Finding(key, Rule.SCHEMA_NAMES, f"it says that it is of version {file.version}"))
+            return
+        if not _at_home(name.owner, file):
+            found.append(Finding(key, Rule.SCHEMA_NAMES, f"it is of {TableName(file.schema, file.table)}"))
+            return
+        self._known[key] = Stored(key, name.owner, file.schema, file.table, file.version, file.query, file.type, schema)
+
+    def read(self, keys: Mapping[str, SchemaKey]) -> tuple[list[Stored], list[Finding]]:
+        """(what the files called `keys` say, what is wrong with them), of those that were taken. One a version counts."""
+        findings: list[Finding] = []
+        stored: dict[tuple[str, int], Stored] = {}
+        for key in sorted(keys):
+            findings += self._findings.get(key, ())
+            file = self._known.get(key)
+            if file is None:
+                continue
+            first = stored.setdefault((file.owner, file.version), file)
+            if first is not file:
+                findings.append(Finding(key, Rule.SCHEMA_TWICE, f"'{first.key}' is of the same version"))
+        return list(stored.values()), findings
+
+
+def _at_home(owner: str, file: SchemaFile) -> bool:
+    """True if `owner` is where the file belongs, by names (escaped, or raw as TiCDC writes them) or by a table id."""
+    levels = [file.schema, file.table] if file.columns else [file.schema]
+    by_id = owner.isdecimal() and bool(file.columns)
+    return by_id or owner in ("/".join(map(escape, levels)), "/".join(levels))
