@@ -51,7 +51,7 @@ class Schemas:
         self._known[key] = Stored(key, name.owner, file.schema, file.table, file.version, file.query, file.type, schema)
 
     def read(self, keys: Mapping[str, SchemaKey]) -> tuple[list[Stored], list[Finding]]:
-        """(what the files called `keys` say, what is wrong with them), of those that were taken. One a version counts."""
+        """(what the files of `keys` that were taken say, what is wrong with them). One file a version counts."""
         findings: list[Finding] = []
         stored: dict[tuple[str, int], Stored] = {}
         for key in sorted(keys):

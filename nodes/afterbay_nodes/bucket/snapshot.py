@@ -16,7 +16,8 @@ MOST_TOLD = 20
 class Snapshot:
     """What a reader may use. `checkpoint` was read first, so everything at or below it is in `steps`.
 
-    It is None if there is no metadata. Rows above the checkpoint are in files too: others of their time may still come. `findings` are sorted by key.
+    It is None if there is no metadata. Rows above it are in files too: others of their time may still come.
+    `findings` are sorted by key.
     """
 
     display: str

@@ -1,0 +1,171 @@
+"""canal-json files -> rows: one object a line, values as strings; an update's before-image is made complete."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import pyarrow as pa
+
+from afterbay.errors import RunFailed
+from afterbay.messages import Op
+from afterbay.schema import TableSchema
+from afterbay_nodes.decoders.stored_form import StoredForm
+from afterbay_nodes.decoders.stored_rows import CHUNK_BYTES, StoredRows, bad_row
+from afterbay_nodes.decoders.text_values import BadText, values_of
+
+Image = dict[str, str | None]
+
+_OPS = {"INSERT": Op.INSERT, "UPDATE": Op.UPDATE, "DELETE": Op.DELETE}
+_LINE_END = re.compile(rb"[ \t\r\n]*[\r\n][ \t\r\n]*")
+
+
+class _Extension(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    commit_ts: int | None = None
+
+
+class _Line(msgspec.Struct, frozen=True, gc=False, rename={"is_ddl": "isDdl", "tidb": "_tidb"}):
+    """What a reader needs of a line; types and times are the writer's."""
+
+    type: str
+    database: str
+    table: str
+    data: list[Image]
+    old: list[Image] | None = None
+    is_ddl: bool = False
+    tidb: _Extension | None = None
+
+
+_decode = msgspec.json.Decoder(_Line).decode
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeCanalJson:
+    """A `Decoder`. `commit_ts` is there if every line has `_tidb.commitTs`."""
+
+    form: StoredForm
+
+    def __call__(self, data: pa.Buffer, schema: TableSchema, key: str) -> Iterator[StoredRows]:
+        """See `Decoder`."""
+        return _CanalFile(data, schema, key).rows()
+
+
+class _CanalFile:
+    """One file on its way. Used by one thread."""
+
+    def __init__(self, data: pa.Buffer, schema: TableSchema, key: str) -> None:
+        self._data = data
+        self._schema = schema
+        self._key = key
+        self._columns = schema.stored_columns
+        self._names = [column.name for column in self._columns]
+        self._nulls: Image = dict.fromkeys(self._names)
+        self._row = 1  # the number of the next row
+        self._dated: bool | None = None  # do the lines carry their commit-ts? The first one says
+
+    def rows(self) -> Iterator[StoredRows]:
+        terminator = self._terminator()
+        view, at, size = memoryview(self._data), 0, self._data.size
+        while at < size:
+            stop = min(at + CHUNK_BYTES, size)
+            # JSON has no raw line end inside, so a terminator is one wherever it stands.
+            piece = bytes(view[at:stop])
+            end = piece.rfind(terminator)
+            while end < 0 and stop < size:
+                stop = min(stop + CHUNK_BYTES, size)
+                piece = bytes(view[at:stop])
+                end = piece.rfind(terminator)
+            if end < 0 or (stop == size and end + len(terminator) != len(piece)):
+                whole = piece[: max(end, 0)].split(terminator) if end > 0 else []
+                if whole:
+                    yield self._chunk(whole)
+                raise self._bad("canal.torn", f"the last line has no terminator {terminator!r}: it is cut off", 0)
+            yield self._chunk(piece[:end].split(terminator))
+            at += end + len(terminator)
+
+    def _terminator(self) -> bytes:
+        """What ends the first line."""
+        found = _LINE_END.search(memoryview(self._data))
+        if found is None:
+            raise self._bad("canal.torn", "the file has no line end: its first line is cut off", 0)
+        return found.group()
+
+    def _chunk(self, lines: Sequence[bytes]) -> StoredRows:
+        messages = [self._line(line, at) for at, line in enumerate(lines)]
+        ops = [_OPS[message.type] for message in messages]
+        images = [self._image(message, at) for at, message in enumerate(messages)]
+        before = None
+        if Op.UPDATE in ops:
+            before = self._batch([self._before(message, at) for at, message in enumerate(messages)])
+        first = self._row
+        rows = self._batch(images)
+        commit_ts = self._commit_ts(messages)
+        self._row += len(lines)
+        return StoredRows(pa.array(ops, pa.uint8()), commit_ts, None, rows, before, None, first)
+
+    def _line(self, line: bytes, at: int) -> _Line:
+        try:
+            message = _decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise self._bad("canal.line", f"this is not a canal-json row: {error}", at) from None
+        name = self._schema.name
+        if message.type not in _OPS or message.is_ddl:
+            raise self._bad("canal.type", f"the type is {message.type!r}, not INSERT, UPDATE or DELETE", at)
+        if (message.table, message.database) != (name.table, name.schema):
+            told = f"{message.database}.{message.table}"
+            raise self._bad("canal.names", f"the row is of {told!r}, the file of {str(name)!r}", at)
+        if len(message.data) != 1:
+            raise self._bad("canal.data", f"`data` holds {len(message.data)} images, not one", at)
+        old = message.old
+        if (message.type == "UPDATE") != (old is not None) or (old is not None and len(old) != 1):
+            raise self._bad("canal.old", "`old` holds one image in an UPDATE, and is null otherwise", at)
+        return message
+
+    def _image(self, message: _Line, at: int) -> Image:
+        """The row's values. Of a delete perhaps only the handle key is stored."""
+        image = message.data[0]
+        if image.keys() == self._nulls.keys():
+            return image
+        key = {column.name for column in self._schema.key_columns}
+        if message.type == "DELETE" and image and image.keys() <= self._nulls.keys() and image.keys() >= key:
+            return self._nulls | image
+        odd = min(image.keys() ^ self._nulls.keys())
+        where = "only in the row" if odd in image else "not in the row"
+        hint = "a virtual column is in no row" if odd not in image else None
+        raise self._bad("canal.columns", f"column {odd!r} of the schema file and of the row: it is {where}", at, hint)
+
+    def _before(self, message: _Line, at: int) -> Image:
+        """The whole row before an update, of which perhaps only what changed is stored; no values for other rows."""
+        if message.old is None:
+            return self._nulls
+        old = message.old[0]
+        if not old.keys() <= self._nulls.keys():
+            odd = min(old.keys() - self._nulls.keys())
+            raise self._bad("canal.columns", f"column {odd!r} of `old` is not in the schema file", at)
+        return old if len(old) == len(self._nulls) else message.data[0] | old
+
+    def _batch(self, images: Sequence[Image]) -> pa.RecordBatch:
+        columns = []
+        for column in self._columns:
+            name = column.name
+            text = pa.array([image[name] for image in images], pa.utf8())
+            try:
+                columns.append(values_of(column, text, binary="latin1", by_name=False))
+            except BadText as error:
+                raise self._bad("canal.value", str(error), error.row) from None
+        return pa.RecordBatch.from_arrays(columns, schema=self._schema.arrow_schema)
+
+    def _commit_ts(self, messages: Sequence[_Line]) -> pa.Array | None:
+        numbers = [None if message.tidb is None else message.tidb.commit_ts for message in messages]
+        if self._dated is None:
+            self._dated = numbers[0] is not None
+        for at, number in enumerate(numbers):
+            if (number is not None) != self._dated or (number is not None and not 0 <= number < 1 << 64):
+                wanted = "a 64-bit number, as in the lines before" if self._dated else "absent, as in the lines before"
+                raise self._bad("canal.commit_ts", f"`_tidb.commitTs` is {number}; it is to be {wanted}", at)
+        return pa.array(numbers, pa.uint64()) if self._dated else None
+
+    def _bad(self, code: str, message: str, at: int, hint: str | None = None) -> RunFailed:
+        return bad_row(code, message, schema=self._schema, key=self._key, row=self._row + at, hint=hint)
