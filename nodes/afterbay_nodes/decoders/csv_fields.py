@@ -33,14 +33,7 @@ class BadField(ValueError):
         self.row = row
 
 
-class Line(NamedTuple):
-    """One row's fields, and the byte behind its terminator."""
-
-    fields: list[Field]
-    end: int
-
-
-def lines(data: pa.Buffer, start: int, stop: int, dialect: CsvDialect) -> Iterator[Line]:
+def lines(data: pa.Buffer, start: int, stop: int, dialect: CsvDialect) -> Iterator[list[Field]]:
     """The rows in bytes [start, stop). Raises BadField; a last row without its terminator is one."""
     read = _quoted if dialect.quote else _escaped
     pattern = _pattern(dialect)
@@ -58,7 +51,7 @@ def lines(data: pa.Buffer, start: int, stop: int, dialect: CsvDialect) -> Iterat
             raise BadField(row, str(error)) from None
         at = found.end()
         if found["end"] == terminator:
-            yield Line(fields, at)
+            yield fields
             row, fields = row + 1, []
     if fields:
         raise BadField(row, f"the last row ends after {len(fields)} fields without its terminator {terminator!r}")

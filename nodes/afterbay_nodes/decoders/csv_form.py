@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+
+import pyarrow as pa
 
 from afterbay.errors import PipelineInvalid
 from afterbay.schema import TableSchema
@@ -31,11 +34,10 @@ class CsvForm:
 
 @dataclass(frozen=True, slots=True)
 class Leading:
-    """The columns before a table's own, and whether a header stands above them."""
+    """The columns before a table's own."""
 
     commit_ts: bool
     is_update: bool
-    header: bool
 
     @property
     def count(self) -> int:
@@ -43,41 +45,50 @@ class Leading:
         return NAMES + self.commit_ts + self.is_update
 
 
-def leading_of(first: list[Field], schema: TableSchema, key: str) -> Leading:
-    """Told from the first line: by its number of fields, or by its names if it is a header.
+def header_of(data: pa.Buffer, form: CsvForm) -> bytes | None:
+    """The header with its terminator, None if the file has none. Names stand in it as they are: nothing is quoted."""
+    dialect = form.dialect
+    start = f"{HEADER}operation{dialect.delimiter}".encode()
+    view = memoryview(data)
+    if bytes(view[: len(start)]) != start:
+        return None
+    found = re.compile(re.escape(dialect.terminator.encode())).search(view)
+    return bytes(view[: data.size if found is None else found.end()])
 
-    Raises RunFailed if the fields do not fit the table.
-    """
+
+def leading_of_header(header: bytes, schema: TableSchema, form: CsvForm, key: str) -> Leading:
+    """Told from the header's names. Raises RunFailed if they are not those of the table."""
+    dialect = form.dialect
+    names = header.decode(errors="replace").removesuffix(dialect.terminator).split(dialect.delimiter)
+    commit_ts, is_update = f"{HEADER}commit-ts" in names, f"{HEADER}is-update" in names
+    extra = [f"{HEADER}commit-ts"] * commit_ts + [f"{HEADER}is-update"] * is_update
     columns = [column.name for column in schema.stored_columns]
-    if _text(first[0]) == f"{HEADER}operation":
-        return _of_header(first, columns, schema, key)
-    extra = len(first) - NAMES - len(columns)
+    wanted = [f"{HEADER}operation", f"{HEADER}table", f"{HEADER}schema", *extra, *columns]
+    if names != wanted or not header.endswith(dialect.terminator.encode()):
+        raise bad_row("csv.header", f"the header names {names}, the schema file {wanted}", schema=schema, key=key)
+    return Leading(commit_ts, is_update)
+
+
+def leading_of_row(first: list[Field], schema: TableSchema, key: str) -> Leading:
+    """Told from the number of fields of the first row. Raises RunFailed if they do not fit the table."""
+    own = len(schema.stored_columns)
+    extra = len(first) - NAMES - own
     bare = _text(first[NAMES]) if extra in (1, 2) else ""
     if extra == 0:
-        return Leading(commit_ts=False, is_update=False, header=False)
+        return Leading(commit_ts=False, is_update=False)
     if extra == 1 and (bare in ("true", "false") or bare.isdecimal()):
-        return Leading(commit_ts=bare.isdecimal(), is_update=not bare.isdecimal(), header=False)
+        return Leading(commit_ts=bare.isdecimal(), is_update=not bare.isdecimal())
     if extra == 2 and bare.isdecimal():
-        return Leading(commit_ts=True, is_update=True, header=False)
+        return Leading(commit_ts=True, is_update=True)
     raise bad_row(
         "csv.columns",
-        f"the row has {len(first)} fields; the {len(columns)} columns of its version and operation, table, schema, "
-        f"[commit-ts], [is-update] make {NAMES + len(columns)} to {NAMES + 2 + len(columns)}",
+        f"the row has {len(first)} fields; the {own} columns of its version and operation, table, schema, [commit-ts], "
+        f"[is-update] make {NAMES + own} to {NAMES + 2 + own}",
         schema=schema,
         key=key,
         row=1,
         hint="check the delimiter and the quote; or the table has a virtual column, which rows do not carry",
     )
-
-
-def _of_header(header: list[Field], columns: list[str], schema: TableSchema, key: str) -> Leading:
-    names = [_text(field) for field in header]
-    commit_ts, is_update = f"{HEADER}commit-ts" in names, f"{HEADER}is-update" in names
-    extra = [f"{HEADER}commit-ts"] * commit_ts + [f"{HEADER}is-update"] * is_update
-    wanted = [f"{HEADER}operation", f"{HEADER}table", f"{HEADER}schema", *extra, *columns]
-    if names != wanted:
-        raise bad_row("csv.header", f"the header names {names}, the schema file {wanted}", schema=schema, key=key)
-    return Leading(commit_ts, is_update, header=True)
 
 
 def _text(field: Field) -> str:

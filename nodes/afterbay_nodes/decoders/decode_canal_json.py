@@ -128,7 +128,7 @@ class _CanalFile:
         image = message.data[0]
         if image.keys() == self._nulls.keys():
             return image
-        key = {column.name for column in self._schema.key_columns}
+        key = {column.name for column in self._schema.key_columns if not column.virtual}
         if message.type == "DELETE" and image and image.keys() <= self._nulls.keys() and image.keys() >= key:
             return self._nulls | image
         odd = min(image.keys() ^ self._nulls.keys())

@@ -14,7 +14,7 @@ from afterbay.messages import Op
 from afterbay.schema import INTEGER_TYPES, Column, TableSchema
 from afterbay_nodes.decoders.csv_blocks import Block, BlockReader, blocks, suits_blocks
 from afterbay_nodes.decoders.csv_fields import BadField, Field, lines
-from afterbay_nodes.decoders.csv_form import NAMES, CsvForm, Leading, leading_of
+from afterbay_nodes.decoders.csv_form import NAMES, CsvForm, Leading, header_of, leading_of_header, leading_of_row
 from afterbay_nodes.decoders.stored_form import StoredForm
 from afterbay_nodes.decoders.stored_rows import StoredRows, bad_row
 from afterbay_nodes.decoders.text_values import BadText, values_of
@@ -65,13 +65,15 @@ class _CsvFile:
             yield self._chunk(read.ops, read.commit_ts, read.is_update, columns)
 
     def _begin(self) -> tuple[Leading, int]:
-        """(the leading columns, where the first row starts): told from the first line."""
+        """(the leading columns, where the first row starts): told from the header, or else from the first row."""
+        header = header_of(self._data, self._form)
+        if header is not None:
+            return leading_of_header(header, self._schema, self._form, self._key), len(header)
         try:
             first = next(lines(self._data, 0, self._data.size, self._form.dialect))
         except BadField as error:
             raise self._bad("csv.torn", str(error), error.row) from None
-        leading = leading_of(first.fields, self._schema, self._key)
-        return leading, first.end if leading.header else 0
+        return leading_of_row(first, self._schema, self._key), 0
 
     def _exactly(self, block: Block, leading: Leading) -> Iterator[StoredRows]:
         """The rows of a block, field by field. Those before a fault are right, and come before its error."""
@@ -80,7 +82,7 @@ class _CsvFile:
         while torn is None:
             some: list[list[Field]] = []
             try:
-                some.extend(line.fields for line in islice(found, _ROWS))
+                some.extend(islice(found, _ROWS))
             except BadField as error:
                 torn = error
             if some:
