@@ -1,6 +1,7 @@
 """The command line: `afterbay run`, `validate`, `plan`, `graph`, `status`, `nodes`, `schema`, `init`.
 
-One file a verb. A verb imports what it needs when it is called, so that `afterbay --help` stays quick.
+One file a verb; packs bring more (`pack_verbs`). A verb imports what it needs when it is called, so that
+`afterbay --help` stays quick.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import typer
 from afterbay import __version__
 from afterbay.cli import console, graph, init, nodes, plan, run, schema, status, validate
 from afterbay.cli.failure import Failure
+from afterbay.cli.pack_verbs import Verbs
 from afterbay.errors import PipelineInvalid
 
 EXAMPLES = """\b
@@ -24,6 +25,7 @@ Start here:
 # Plain help: rich's would cost more start-up time than all the rest.
 app = typer.Typer(
     name="afterbay",
+    cls=Verbs,
     rich_markup_mode=None,
     add_completion=False,
     pretty_exceptions_enable=False,
