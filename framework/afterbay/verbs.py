@@ -7,7 +7,7 @@ A pack adds verbs to the command line by the entry-point group `afterbay.command
     my_pack = "my_package.commands:pack"
 
 The function's parameters are typer's, annotated, `as_json: AsJson = False` among them; its docstring is the help, and
-its module's `EXAMPLES` stand below. It returns the exit code, prints its result by `result`, or by `data` with `--json`,
+its module's `EXAMPLES` stand below. It returns the exit code, prints its result by `result` (with `--json` by `data`),
 and everything else by `note`; it raises `AfterbayError`s, which the command line tells as it tells its own. The module
 is imported for `afterbay --help`, too: what is heavy is imported inside the function.
 """

@@ -87,7 +87,7 @@ class Bucket:
         Raises RunFailed if it is not there any more, or has another size than the snapshot says.
         """
         data = pa.allocate_buffer(file.size)
-        view, at = memoryview(data), 0
+        view, at = memoryview(data).cast("B"), 0
         for chunk in self._store.open_read(file.key):
             if at + chunk.nbytes <= file.size:
                 view[at : at + chunk.nbytes] = chunk
@@ -117,8 +117,6 @@ class Bucket:
         schemas = tuple(History().steps(stored))
         files, missing = self._files(look, schemas)
         findings += missing
-        for series in look.series.values():
-            findings += series.findings()
         return Snapshot(self.display, checkpoint, in_order(schemas, files), tuple(sorted(findings)))
 
     def _checkpoint(self, findings: list[Finding]) -> int | None:
@@ -165,7 +163,7 @@ class Bucket:
                 series.add(name.number, Found(info.key, info.size, name.extension))
 
     def _files(self, look: Look, schemas: tuple[SchemaStep, ...]) -> tuple[list[FileStep], list[Finding]]:
-        """The indexed files with their columns, and those that have none."""
+        """(the indexed files with their columns, what is wrong with their numbers, and which have no columns)."""
         tables = {(owner, step.version): step.schema for step in schemas for owner in step.owners if step.schema}
         owners = frozenset(owner for owner, _ in tables)
         by_id = bool(owners) and all("/" not in owner for owner in owners)
@@ -177,6 +175,7 @@ class Bucket:
                 message = "no rule of the protocol gives a data directory such a name"
                 findings.append(Finding(series.directory, Rule.KEY_UNKNOWN, message))
                 continue
+            findings += series.findings()
             schema = tables.get((home.owner, home.version))
             if schema is not None:
                 files += [

@@ -1,0 +1,46 @@
+"""The options of verbs that read data files: what a file does not tell by itself, each described once."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from afterbay_nodes.decoders.stored_form import StoredForm
+
+
+class BinaryEncoding(StrEnum):
+    """How bytes are written in CSV."""
+
+    BASE64 = "base64"
+    HEX = "hex"
+
+
+Delimiter = Annotated[str, typer.Option("--csv-delimiter", help="CSV: between fields; `\\t` is a tab.")]
+Quote = Annotated[str, typer.Option("--csv-quote", help="CSV: around text; empty for backslash escapes.")]
+Null = Annotated[str, typer.Option("--csv-null", help="CSV: what stands for NULL.")]
+Terminator = Annotated[str, typer.Option("--csv-terminator", help="CSV: ends every row; `\\r` and `\\n` are escapes.")]
+Binary = Annotated[BinaryEncoding, typer.Option("--csv-binary", help="CSV: how bytes are written.")]
+
+DELIMITER, QUOTE, NULL, TERMINATOR = ",", '"', "\\N", "\\r\\n"
+"""The writer's defaults, as they are typed."""
+
+_ESCAPES = {"t": "\t", "r": "\r", "n": "\n", "\\": "\\"}
+
+
+def stored_form(delimiter: str, quote: str, null: str, terminator: str, binary: BinaryEncoding) -> StoredForm:
+    """What the decoders are told. Raises PipelineInvalid for options that no file can be written with."""
+    from afterbay_nodes.decoders.csv_form import CsvForm
+    from afterbay_nodes.decoders.stored_form import StoredForm
+    from afterbay_nodes.encoders.csv_dialect import CsvDialect
+
+    dialect = CsvDialect(_plain(delimiter), quote, null, _plain(terminator))
+    return StoredForm(csv=CsvForm(dialect, binary.value))
+
+
+def _plain(typed: str) -> str:
+    """Line ends and tabs are typed as escapes: a shell makes real ones hard to give."""
+    return re.sub(r"\\([trn\\])", lambda found: _ESCAPES[found[1]], typed)

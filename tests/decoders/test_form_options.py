@@ -1,0 +1,26 @@
+"""What is typed for a verb becomes what the decoders are told."""
+
+from __future__ import annotations
+
+import pytest
+
+from afterbay.errors import PipelineInvalid
+from afterbay_nodes.commands.form_options import DELIMITER, NULL, QUOTE, TERMINATOR, BinaryEncoding, stored_form
+from afterbay_nodes.decoders.stored_form import StoredForm
+
+
+def test_the_defaults_are_the_writer_s() -> None:
+    assert stored_form(DELIMITER, QUOTE, NULL, TERMINATOR, BinaryEncoding.BASE64) == StoredForm()
+
+
+def test_escapes_are_typed() -> None:
+    csv = stored_form("\\t", "", "NULL", "|\\n", BinaryEncoding.HEX).csv
+    assert (csv.dialect.delimiter, csv.dialect.quote, csv.dialect.null, csv.dialect.terminator) == (
+        "\t",
+        "",
+        "NULL",
+        "|\n",
+    )
+    assert csv.binary == "hex"
+    with pytest.raises(PipelineInvalid, match="delimiter"):
+        stored_form("", '"', "\\N", "\\n", BinaryEncoding.HEX)
