@@ -74,6 +74,22 @@ def test_the_bytes_are_on_the_disk_before_they_have_a_name_and_the_name_before_t
     assert steps == ["writev", "fdatasync", "link", "fsync"]
 
 
+def test_new_folders_are_made_durable_behind_the_bytes_and_before_the_name(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One wait for the disk serves the bytes and the folders; no name can survive without its folder."""
+    store = bench.open()
+    store.check()
+    steps: list[str] = []
+    for name in ("mkdir", "fdatasync", "link", "fsync"):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *a, _n=name, _r=real, **k: (steps.append(_n), _r(*a, **k))[1])
+
+    store.put_if_absent("shop/orders/445/CDC1.csv", [b"x"], 1)
+
+    assert steps == ["mkdir"] * 3 + ["fdatasync"] + ["fsync"] * 3 + ["link", "fsync"]
+
+
 def test_a_new_folder_is_durable_in_each_folder_above_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     store = bench.open()
     store.check()

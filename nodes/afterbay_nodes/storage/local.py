@@ -18,7 +18,7 @@ from pathlib import Path
 
 from afterbay.errors import EnvironmentRefused, RunFailed
 from afterbay_nodes.storage.local_file import Draft, NamedDraft, Reader, UnnamedDraft
-from afterbay_nodes.storage.local_tree import PLANTED, Tree, judge
+from afterbay_nodes.storage.local_tree import PLANTED, Folder, Tree, judge
 from afterbay_nodes.storage.retry import Retry
 from afterbay_nodes.storage.store import SMALL_OBJECT, AlreadyExists, NotFound, ObjectInfo, Part, flat, levels
 
@@ -68,26 +68,28 @@ class LocalStore:
         directory, name = self._place(key)
         views = flat(parts, size, key)
 
-        def create(folder: int) -> None:
-            with closing(self._draft(folder, views)) as draft:
+        def create(folder: Folder) -> None:
+            with closing(self._draft(folder.descriptor, views)) as draft:
+                folder.anchor()
                 try:
-                    draft.link(name, folder)
+                    draft.link(name, folder.descriptor)
                 except FileExistsError:
                     raise AlreadyExists(key, self.display) from None
 
         # Two ladders: a folder that cannot be synced must not make the retry meet its own file.
         self._retry.run("put", key, partial(self._tree.inside, directory, create), judge)
-        self._retry.run("sync", key, partial(self._tree.inside, directory, os.fsync), judge)
+        self._retry.run("sync", key, partial(self._tree.inside, directory, _sync), judge)
 
     def put(self, key: str, data: bytes) -> None:
         """See `ObjectStore.put`."""
         directory, name = self._place(key)
         views = flat([data], len(data), key)
 
-        def replace(folder: int) -> None:
+        def replace(folder: Folder) -> None:
             with closing(self._named_draft(views)) as draft:
-                draft.rename(name, folder)
-            os.fsync(folder)
+                folder.anchor()
+                draft.rename(name, folder.descriptor)
+            os.fsync(folder.descriptor)
 
         self._retry.run("put", key, partial(self._tree.inside, directory, replace), judge)
 
@@ -183,7 +185,13 @@ class LocalStore:
 
     def _named_draft(self, views: Sequence[memoryview]) -> NamedDraft:
         self._hidden_used = True
-        return NamedDraft(self._tree.make(HIDDEN), f"{self._mark}-{next(self._names)}", views)
+        hidden = self._tree.make(HIDDEN)
+        try:
+            hidden.anchor()  # not for its own sake: once known, it is opened in one step
+        except BaseException:
+            hidden.close()
+            raise
+        return NamedDraft(hidden.descriptor, f"{self._mark}-{next(self._names)}", views)
 
     def _entries(self, directory: str) -> Sequence[tuple[str, int | None]]:
         return self._retry.run("list", directory, partial(self._tree.entries, directory), judge)
@@ -221,3 +229,8 @@ class LocalStore:
             os.close(file)
             raise self._tree.planted(key)
         return Reader(file, found.st_size)
+
+
+def _sync(folder: Folder) -> None:
+    folder.anchor()
+    os.fsync(folder.descriptor)

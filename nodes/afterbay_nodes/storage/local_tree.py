@@ -40,6 +40,36 @@ def judge(error: Exception) -> Verdict:
     return Verdict(error.errno in _PASSING, reason, _HINTS.get(error.errno))
 
 
+class Folder:
+    """A directory of a local store, open. Owns its descriptor, and those of the new levels' parents until `anchor`.
+
+    A name in it survives the loss of power only once the directory does, too: `anchor` comes before the first name. It
+    comes after the bytes are durable: on journaling file systems one wait for the disk then serves both, where each
+    alone would cost one.
+    """
+
+    def __init__(self, descriptor: int, met: Sequence[tuple[int, str]], remember: Callable[[str], None]) -> None:
+        """`met`: (descriptor of the parent, path) of each level that this process meets for the first time."""
+        self.descriptor = descriptor
+        self._met = list(met)
+        self._remember = remember
+
+    def anchor(self) -> None:
+        """Makes the directory durable with all above it. A second call has nothing left to do."""
+        for parent, _ in reversed(self._met):
+            os.fsync(parent)
+        for parent, path in self._met:
+            os.close(parent)
+            self._remember(path)
+        self._met.clear()
+
+    def close(self) -> None:
+        """Gives the descriptors back. Called once."""
+        for parent, _ in self._met:
+            os.close(parent)
+        os.close(self.descriptor)
+
+
 class Tree:
     """The folder `root` and what is below. Owns one descriptor on the root, and a lock each for it and for `_known`.
 
@@ -76,8 +106,8 @@ class Tree:
         if root is not None:
             os.close(root)
 
-    def inside(self, directory: str, act: Callable[[int], T]) -> T:
-        """`act` on the open directory, which is made if it is missing.
+    def inside(self, directory: str, act: Callable[[Folder], T]) -> T:
+        """`act` on the open directory, which is made if it is missing. `act` anchors it before it gives a name.
 
         A known directory may have been pruned meanwhile, being empty; then it is made again, once.
         """
@@ -86,17 +116,17 @@ class Tree:
         except FileNotFoundError:
             return self._once_inside(directory, act)
 
-    def make(self, directory: str) -> int:
-        """Opens a directory, durably there with all above it. The caller closes the descriptor."""
+    def make(self, directory: str) -> Folder:
+        """Opens a directory, which is made if it is missing, with all above it. The caller closes it."""
         root = self.descriptor()
         if not directory or directory in self._known:
             try:
-                return _open(directory or ".", root)
+                return Folder(_open(directory or ".", root), (), self._remember)
             except FileNotFoundError:
                 self._forget(directory)
         opened = [os.dup(root)]
-        path = ""
         met: list[tuple[int, str]] = []
+        path = ""
         try:
             for level in directory.split("/"):
                 path = f"{path}/{level}" if path else level
@@ -106,14 +136,15 @@ class Tree:
                     with contextlib.suppress(FileExistsError):
                         os.mkdir(level, dir_fd=opened[-1])
                 opened.append(self._step(level, opened[-1], path))
-            for parent, _ in reversed(met):
-                os.fsync(parent)
-            for _, made in met:
-                self._remember(made)
-            return opened.pop()
-        finally:
+        except BaseException:
             for descriptor in opened:
                 os.close(descriptor)
+            raise
+        kept = {opened[-1], *(parent for parent, _ in met)}
+        for descriptor in opened:
+            if descriptor not in kept:
+                os.close(descriptor)
+        return Folder(opened[-1], met, self._remember)
 
     def enter(self, directory: str) -> int | None:
         """Opens a directory if it is there. The caller closes the descriptor."""
@@ -179,18 +210,18 @@ class Tree:
             hint="remove it: the root belongs to the pipeline alone",
         )
 
-    def _once_inside(self, directory: str, act: Callable[[int], T]) -> T:
+    def _once_inside(self, directory: str, act: Callable[[Folder], T]) -> T:
         folder = self.make(directory)
         try:
             return act(folder)
         except OSError as error:
             # In a removed directory some file systems answer ENOENT, and some EPERM.
-            if os.fstat(folder).st_nlink:
+            if os.fstat(folder.descriptor).st_nlink:
                 raise
             self._forget(directory)
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from error
         finally:
-            os.close(folder)
+            folder.close()
 
     def _step(self, level: str, folder: int, path: str) -> int:
         try:
