@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import count, islice
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +18,7 @@ from afterbay.runtime.sequencer import Sequencer
 def test_any_order_of_finishing_gives_submission_order(order: list[int], born: set[int]) -> None:
     sent: list[int] = []
     line: Sequencer[int] = Sequencer(sent.append, most=100, clock=SystemClock())
-    places = {n: line.place([n] if n in born else None) for n in range(8)}
+    places = {n: line.places([[n] if n in born else None])[0] for n in range(8)}
     for n in order:
         if n not in born:
             line.finish(places[n], [n, n])
@@ -27,8 +28,8 @@ def test_any_order_of_finishing_gives_submission_order(order: list[int], born: s
 def test_a_marker_cannot_overtake_work_before_it() -> None:
     sent: list[str] = []
     line: Sequencer[str] = Sequencer(sent.append, most=10, clock=SystemClock())
-    slow = line.place()
-    line.place(["marker"])
+    [slow] = line.places([None])
+    line.places([["marker"]])
     assert sent == []
     line.finish(slow, ["data"])
     assert sent == ["data", "marker"]
@@ -36,13 +37,13 @@ def test_a_marker_cannot_overtake_work_before_it() -> None:
 
 def test_a_full_line_waits_and_is_ended_by_cancel() -> None:
     line: Sequencer[int] = Sequencer(lambda _: None, most=1, clock=SystemClock())
-    line.place()
+    line.places([None])
     started, ended = threading.Event(), threading.Event()
 
     def wait() -> None:
         started.set()
         with pytest.raises(Cancelled):
-            line.place()
+            line.places([None])
         ended.set()
 
     thread = threading.Thread(target=wait)
@@ -57,18 +58,19 @@ def test_a_full_line_waits_and_is_ended_by_cancel() -> None:
 @given(st.integers(2, 6))
 def test_many_threads_one_order(workers: int) -> None:
     sent: list[int] = []
-    line: Sequencer[int] = Sequencer(sent.append, most=2 * workers, clock=SystemClock())
-    todo = iter(range(300))
+    line: Sequencer[int] = Sequencer(sent.append, most=workers + 2, clock=SystemClock())
+    todo, sizes = iter(range(300)), count()
     taking = threading.Lock()
 
     def work() -> None:
         while True:
             with taking:
-                n = next(todo, None)
-                if n is None:
+                taken = list(islice(todo, 1 + next(sizes) % 3))
+                if not taken:
                     return
-                place = line.place()
-            line.finish(place, [n])
+                places = line.places([None] * len(taken))
+            for n, place in zip(taken, places, strict=True):
+                line.finish(place, [n])
 
     threads = [threading.Thread(target=work) for _ in range(workers)]
     for thread in threads:

@@ -100,6 +100,10 @@ class Channel:
             self._woken = False
             return [self.pop_held() for _ in range(min(most, len(self._queue)))]
 
+    def waiting(self) -> int:
+        """How many envelopes are inside."""
+        return len(self._queue)
+
     def wake(self) -> None:
         """Makes the consumer's `get_many` return, now or at its next call. Any thread."""
         with self.condition:

@@ -68,6 +68,10 @@ class MergeInbox:
                 for channel in self._channels:
                     channel.expect_held(-1)
 
+    def waiting(self) -> int:
+        """How many envelopes are in the inputs, whether their turn has come or not."""
+        return sum(channel.waiting() for channel in self._channels)
+
     def _next(self) -> Envelope | None:
         for index, channel in enumerate(self._channels):
             queue = channel.held()

@@ -6,8 +6,8 @@ that is born finished, so it can neither overtake data nor be overtaken::
 
     inbox -> take + place -> work (side by side) -> finish -> [first place finished?] -> send on, in order
 
-The line is as long as there are workers: nobody takes new work while its own result waits behind a slow first place
-for long, because it holds at most one place at a time plus what is finished before `most` is reached.
+The line is bounded: nobody takes new work while `most` places wait behind a slow first one. Whoever waits for places
+has none that is unfinished, so the first place is always somebody's who works.
 """
 
 from __future__ import annotations
@@ -44,18 +44,22 @@ class Sequencer(Generic[Item]):
         self._sending = False
         self._cancelled = False
 
-    def place(self, result: Sequence[Item] | None = None) -> Place[Item]:
-        """A new place at the end of the line. The caller serialises calls in submission order. Raises `Cancelled`."""
+    def places(self, results: Sequence[Sequence[Item] | None]) -> list[Place[Item]]:
+        """New places at the end of the line, born finished where there is a result. Raises `Cancelled`.
+
+        The caller serialises calls in submission order, has no unfinished place, and asks for no more than `most` at
+        once. All or none: who held some while waiting for others could wait for itself (I9).
+        """
+        places: list[Place[Item]] = [Place(result) for result in results]
         with self._changed:
-            while len(self._line) >= self._most and not self._cancelled:
+            while len(self._line) + len(places) > self._most and not self._cancelled:
                 self._clock.wait(self._changed, None)
             if self._cancelled:
                 raise Cancelled
-            place: Place[Item] = Place(result)
-            self._line.append(place)
-        if result is not None:
+            self._line.extend(places)
+        if places and places[0].result is not None:
             self._send_finished()
-        return place
+        return places
 
     def finish(self, place: Place[Item], result: Sequence[Item]) -> None:
         """The work of a place is done: sends on what is finished at the head of the line."""

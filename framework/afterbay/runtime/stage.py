@@ -20,11 +20,15 @@ from afterbay.runtime.envelope import CONTROL_BYTES, Envelope, rows_of, watermar
 from afterbay.runtime.sequencer import Sequencer
 from afterbay.telemetry import NodeMeter
 
+MOST_TAKEN = 4
+"""Messages that a parallel worker takes at once, at most."""
+
 
 class Inbox(Protocol):
     """Where a stage reads: a channel or a merge."""
 
     def get_many(self, timeout: float | None = None, most: int = 64) -> list[Envelope]: ...
+    def waiting(self) -> int: ...
 
 
 class Outbox(Protocol):
@@ -202,28 +206,35 @@ class ParallelStage:
         self._taking = threading.Lock()
         self._left = workers
         self.sequencer: Sequencer[tuple[str | None, Envelope]] = Sequencer(
-            lambda item: forward(outputs, *item), most=4 * workers, clock=clock
+            lambda item: forward(outputs, *item), most=MOST_TAKEN * workers, clock=clock
         )
+        self._workers = workers
 
     def run_worker(self, work: Work) -> None:
         """One worker's thread, until the inbox has ended. The last one closes the outputs. Raises `Cancelled`."""
         while True:
             with self._taking:
-                # Taking and getting a place are one step: places are in submission order.
+                # Taking and getting places are one step: places are in submission order.
                 try:
-                    envelopes = self._inbox.get_many(most=1)
+                    envelopes = self._inbox.get_many(most=self._share())
                 except ChannelClosed:
                     break
-                if not envelopes:
-                    continue
-                envelope = envelopes[0]
-                if envelope.token is None or isinstance(envelope.message, SchemaChange):
-                    self.sequencer.place(work.outcome(envelope))  # control: a place that is born finished
-                    continue
-                place = self.sequencer.place()
-            self.sequencer.finish(place, work.outcome(envelope))
+                # Control is no work: its places are born finished.
+                results = [work.outcome(item) if _is_control(item) else None for item in envelopes]
+                places = self.sequencer.places(results)
+            for envelope, place in zip(envelopes, places, strict=True):
+                if place.result is None:
+                    self.sequencer.finish(place, work.outcome(envelope))
         with self._taking:
             self._left -= 1
             last = self._left == 0
         if last:
             self._outputs.close()
+
+    def _share(self) -> int:
+        """How many to take: several at once cost one change of threads, but nobody else's share is taken."""
+        return max(1, min(MOST_TAKEN, self._inbox.waiting() // self._workers))
+
+
+def _is_control(envelope: Envelope) -> bool:
+    return envelope.token is None or isinstance(envelope.message, SchemaChange)
