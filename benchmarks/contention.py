@@ -1,7 +1,8 @@
 """`python -m benchmarks.contention`: the route cache and the path states, one thread against sixteen.
 
 The interpreter runs one thread at a time, so sixteen threads can do no more than one; the ratio says how much of it the
-locks take away. (Rotation of segments under sixteen readers is in `benchmarks.spool_put`.)
+locks take away, and the CPU seconds how much work it makes. (Rotation of segments under sixteen readers is in
+`benchmarks.spool_put`.)
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from afterbay.clock import SystemClock
 from afterbay.runtime.channel import UNBOUNDED, Channel
@@ -20,8 +22,16 @@ CALLS = 320_000
 THREADS = 16
 
 
-def rate(work: Callable[[int], None], threads: int) -> float:
-    """Calls a second of `work`, which is told how many to make, over all threads."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Calls a second over all threads, and the CPU seconds of all calls together."""
+
+    rate: float
+    cpu: float
+
+
+def measure(work: Callable[[int], None], threads: int) -> Seen:
+    """`work` is told how many calls to make."""
     gate = threading.Barrier(threads + 1)
 
     def body() -> None:
@@ -32,10 +42,10 @@ def rate(work: Callable[[int], None], threads: int) -> float:
     for worker in workers:
         worker.start()
     gate.wait()
-    started = time.perf_counter()
+    started, used = time.perf_counter(), time.process_time()
     for worker in workers:
         worker.join()
-    return CALLS / (time.perf_counter() - started)
+    return Seen(CALLS / (time.perf_counter() - started), time.process_time() - used)
 
 
 def routes() -> Callable[[int], None]:
@@ -51,7 +61,7 @@ def routes() -> Callable[[int], None]:
 
 
 def paths() -> Callable[[int], None]:
-    """Pins and unpins of 1 000 path states; each unpin looks for what has expired."""
+    """Pins and unpins of 1 000 path states, which are looked through every few milliseconds for what has expired."""
     states = PathStates(SystemClock(), ttl=0.01)
     keys = [(f"s/t{n}/1", "CDC") for n in range(1000)]
 
@@ -68,10 +78,13 @@ def main() -> None:
     for name, make in (("route", routes), ("path state, with cleanup", paths)):
         pairs = []
         for _ in range(3):
-            one, many = rate(make(), 1), rate(make(), THREADS)
-            pairs.append((many / one, one, many))
-        ratio, one, many = sorted(pairs)[1]
-        print(f"{name}: {one / 1e3:,.0f} k/s by 1 thread, {many / 1e3:,.0f} k/s by {THREADS}: ratio {ratio:.2f}")
+            one, many = measure(make(), 1), measure(make(), THREADS)
+            pairs.append((many.rate / one.rate, one, many))
+        ratio, one, many = sorted(pairs, key=lambda pair: pair[0])[1]
+        print(
+            f"{name}: {one.rate / 1e3:,.0f} k/s ({one.cpu:.2f} CPU s) by 1 thread, "
+            f"{many.rate / 1e3:,.0f} k/s ({many.cpu:.2f} CPU s) by {THREADS}: ratio {ratio:.2f}"
+        )
 
 
 if __name__ == "__main__":

@@ -233,6 +233,58 @@ def test_idle_states_are_bounded_and_the_least_used_goes_first() -> None:
     assert states.pin(path_key(LAYOUT, orders(2), "CDC")) is not kept[2]
 
 
+def test_a_state_that_is_dropped_while_somebody_reaches_for_it_is_made_anew() -> None:
+    """Between the look-up and the lock of the state there is room for a drop; what was dropped is not given out."""
+    clock = LeapingClock()
+    states = PathStates(clock, ttl=60)
+    dropped = states.pin(KEY)
+    states.unpin(KEY)
+    held = states._states[KEY]
+
+    class Late:
+        def __enter__(self) -> None:
+            held.lock = real
+            clock.pass_by(60)
+            states.expire()
+            real.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            real.release()
+
+    real, held.lock = held.lock, Late()  # type: ignore[assignment]
+    mine = states.pin(KEY)
+
+    assert mine is not dropped
+    assert states.pin(KEY) is mine
+    assert len(states) == 1
+
+
+def test_a_state_that_is_used_often_waits_in_one_place() -> None:
+    states = PathStates(LeapingClock(), ttl=60)
+    for _ in range(1000):
+        states.pin(KEY)
+        states.unpin(KEY)
+
+    assert len(states._idle) == 1
+
+
+def test_nothing_is_looked_through_before_it_is_due() -> None:
+    """Pinning and unpinning cost the same however many states are idle."""
+    clock = LeapingClock()
+    states = PathStates(clock, ttl=60)
+    looks: list[float] = []
+    expire = states._expire
+    states._expire = lambda now: (looks.append(now), expire(now))[1]  # type: ignore[method-assign]
+    for second in range(60):
+        for version in range(20):
+            key = path_key(LAYOUT, orders(version + 20 * second), "CDC")
+            states.pin(key)
+            states.unpin(key)
+        clock.pass_by(1)
+
+    assert len(looks) == 4
+
+
 steps = st.lists(
     st.tuples(
         st.sampled_from(["flush", "pass", "back"]),

@@ -7,7 +7,7 @@ rebuilt from the stored position and the store, and no number is used twice. A d
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import deque
 from dataclasses import dataclass
 
 from afterbay.clock import Clock
@@ -106,65 +106,91 @@ def newest_day(store: ObjectStore, layout: Layout, version_directory: str, stem:
     return newest
 
 
-@dataclass(slots=True)
-class _Pinned:
-    state: PathState
-    pins: int
+class _Held:
+    """A state and who needs it. Its lock guards all but `key`; `gone`: it was dropped, look for another one."""
+
+    __slots__ = ("gone", "key", "lock", "pins", "queued", "since", "state", "uses")
+
+    def __init__(self, key: PathKey) -> None:
+        self.key = key
+        self.lock = threading.Lock()
+        self.state = PathState()
+        self.pins = 0
+        self.uses = 0  # how often it became idle
+        self.since = 0.0  # when it last did, monotonic seconds
+        self.queued = False  # it has its one place in the queue
+        self.gone = False
 
 
 class PathStates:
-    """The path states of a sink. Thread-safe; owns its lock, which is never held during I/O.
+    """The path states of a sink. Thread-safe; no lock is held during I/O.
 
-    Idle states live `ttl` seconds, and at most `limit` of them (I8); pinned ones are as many as there are tables
-    with something pending.
+    Idle states live `ttl` seconds (less than twice that at most), and there are at most `limit` of them (I8); pinned
+    ones are as many as there are tables with something pending.
+
+    Threads meet only at a state that both need: one lock for all of them would be taken and lost at every call of
+    sixteen threads. Each state owns a lock, under which it is pinned, unpinned and dropped, so that a pinned state is
+    never dropped and a dropped one never pinned. Look-ups are single, atomic calls of the dict. Idle states stand in a
+    queue once, by when they became idle; what was used since gets another turn. One lock is for whoever drops.
     """
 
     def __init__(self, clock: Clock, *, ttl: float = 600.0, limit: int = 16384) -> None:
         self._clock = clock
         self._ttl = ttl
         self._limit = limit
-        self._lock = threading.Lock()
-        self._pinned: dict[PathKey, _Pinned] = {}
-        self._idle: OrderedDict[PathKey, tuple[PathState, float]] = OrderedDict()
+        self._states: dict[PathKey, _Held] = {}
+        self._idle: deque[tuple[_Held, int, float]] = deque()  # (state, its `uses`, its `since`) when it was queued
+        self._dropping = threading.Lock()
+        self._next_look = clock.monotonic()
 
     def __len__(self) -> int:
-        with self._lock:
-            return len(self._pinned) + len(self._idle)
+        return len(self._states)
 
     def pin(self, key: PathKey) -> PathState:
         """The state of `key`, unresolved if it is new. It stays until each pin was taken back by `unpin`."""
-        with self._lock:
-            held = self._pinned.get(key)
-            if held is None:
-                self._expire()
-                idle = self._idle.pop(key, None)
-                held = self._pinned[key] = _Pinned(idle[0] if idle is not None else PathState(), 0)
-            held.pins += 1
-            return held.state
+        while True:
+            held = self._states.get(key) or self._states.setdefault(key, _Held(key))
+            with held.lock:
+                if not held.gone:
+                    held.pins += 1
+                    return held.state
 
     def unpin(self, key: PathKey) -> None:
         """Nothing of `key` is pending for this caller any more."""
-        with self._lock:
-            held = self._pinned[key]
+        now = self._clock.monotonic()
+        held = self._states[key]
+        with held.lock:
             held.pins -= 1
-            if held.pins == 0:
-                del self._pinned[key]
-                self._idle[key] = (held.state, self._clock.monotonic() + self._ttl)
-                self._expire()
+            if held.pins:
+                return
+            held.uses += 1
+            held.since = now
+            if not held.queued:
+                held.queued = True
+                self._idle.append((held, held.uses, now))
+        if now >= self._next_look or len(self._idle) > self._limit:
+            self._expire(now)
 
     def expire(self) -> None:
         """Drops idle states whose time is over."""
-        with self._lock:
-            self._expire()
+        self._expire(self._clock.monotonic())
 
-    def _expire(self) -> None:
-        now = self._clock.monotonic()
-        # Oldest first, and all live equally long: the first that stays ends the search.
-        while self._idle:
-            key, (_, until) = next(iter(self._idle.items()))
-            if until > now and len(self._idle) <= self._limit:
-                return
-            del self._idle[key]
+    def _expire(self, now: float) -> None:
+        with self._dropping:
+            self._next_look = now + self._ttl / 4
+            while self._idle:
+                held, uses, since = self._idle[0]
+                if since + self._ttl > now and len(self._idle) <= self._limit:
+                    return
+                self._idle.popleft()
+                with held.lock:
+                    if held.pins:
+                        held.queued = False  # it comes back when it is idle again
+                    elif held.uses != uses:
+                        self._idle.append((held, held.uses, held.since))
+                    else:
+                        held.gone = True
+                        del self._states[held.key]
 
 
 def path_key(layout: Layout, schema: TableSchema, stem: str) -> PathKey:
