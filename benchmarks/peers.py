@@ -1,18 +1,21 @@
 """The same rows through other Python tools, each with the most durability that it offers, said exactly.
 
-A peer that is not installed is left out with a line that says so (`pip install 'dlt[filesystem]' bytewax`).
+They are no part of the development environment: `uv run --isolated --group peers python -m benchmarks peers` brings
+them for one run. A peer that is not installed is left out with a line that says so.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
@@ -25,20 +28,49 @@ FILE = EIGHT_MIB["file_size"]
 
 
 def measure(work: Path) -> list[Measurement]:
-    """Each peer that is installed, three times, beside ours in the same process."""
+    """Each peer that is installed, three times, in turns with ours in the same process. Every row must be stored."""
     mapped = prepare(work, SHAPE)
     found: list[Measurement] = []
     for name, (module, durability, run) in PEERS.items():
         if find_spec(module) is None:
-            print(f"peers: {name} is left out: it is not installed", file=sys.stderr)
+            print(f"peers: {name} is left out: it is not installed (see `benchmarks/peers.py`)", file=sys.stderr)
             continue
-        theirs, ours = [], []
+        theirs, ours = Clocked(), Clocked()
         for _ in range(3):
-            theirs.append(timed(partial(run, mapped, fresh(work / "peer"))))
-            ours.append(timed(partial(stored, fresh(work / "ours"), mapped, CSV, **EIGHT_MIB)))
-        told = f"afterbay, the same rows: every guarantee on, fsync of each file and folder; {name}: {durability}"
-        found.append(Measurement(f"peer {name}", SHAPE.rows, tuple(theirs), "beside ours", tuple(ours), told))
+            peer = fresh(work / "peer")
+            theirs.time(partial(run, mapped, peer))
+            if (rows := stored_rows(peer / "lake")) != SHAPE.rows:
+                raise SystemExit(f"{name} stored {rows} of {SHAPE.rows} rows")
+            ours.time(partial(stored, fresh(work / "ours"), mapped, CSV, **EIGHT_MIB))
+        told = "afterbay, the same rows: every guarantee on, fsync of each file and folder"
+        figures = {"its durability": durability, "CPU s": min(theirs.cpu), "CPU s of ours": min(ours.cpu)}
+        found.append(
+            Measurement(f"peer {name}", SHAPE.rows, tuple(theirs.wall), "beside ours", tuple(ours.wall), told, figures)
+        )
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Clocked:
+    """Seconds of each repetition: on the wall, and of CPU in this process (all threads)."""
+
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+    def time(self, step: Callable[[], object]) -> None:
+        """Runs `step` once."""
+        used = time.process_time()
+        self.wall.append(timed(step))
+        self.cpu.append(round(time.process_time() - used, 2))
+
+
+def stored_rows(lake: Path) -> int:
+    """Rows in the CSV files below `lake`, headers left out. No value of the benchmark's rows has a line feed."""
+    rows = 0
+    for path in lake.rglob("*.csv"):
+        content = path.read_bytes()
+        rows += content.count(b"\n") - content.startswith((b"op,", b'"op",'))
+    return rows
 
 
 def _dlt(mapped: Mapped, folder: Path) -> None:
@@ -46,6 +78,7 @@ def _dlt(mapped: Mapped, folder: Path) -> None:
     import dlt
 
     os.environ |= {
+        "DLT_DATA_DIR": str(folder / "data"),
         "DESTINATION__FILESYSTEM__BUCKET_URL": str(folder / "lake"),
         "RUNTIME__DLTHUB_TELEMETRY": "false",
         "DATA_WRITER__FILE_MAX_BYTES": str(FILE),
@@ -104,8 +137,15 @@ def _bytewax(mapped: Mapped, folder: Path) -> None:
         def __init__(self, table: int) -> None:
             self._folder = folder / "lake" / str(table)
             self._folder.mkdir(parents=True)
-            self._file = (self._folder / "0.csv").open("wb", buffering=0)
             self._number = 0
+            self._file = self._open()
+
+        def _open(self) -> BinaryIO:
+            file = (self._folder / f"{self._number}.csv").open("wb", buffering=0)
+            above = os.open(self._folder, os.O_RDONLY)
+            os.fsync(above)
+            os.close(above)
+            return file
 
         def write_batch(self, values: list[Any]) -> None:
             for batch in values:
@@ -114,7 +154,7 @@ def _bytewax(mapped: Mapped, folder: Path) -> None:
                 os.fsync(self._file.fileno())
                 self._file.close()
                 self._number += 1
-                self._file = (self._folder / f"{self._number}.csv").open("wb", buffering=0)
+                self._file = self._open()
 
         def snapshot(self) -> tuple[int, int]:
             os.fsync(self._file.fileno())
@@ -150,10 +190,17 @@ def _bytewax(mapped: Mapped, folder: Path) -> None:
 
 Peer = tuple[str, str, Callable[[Mapped, Path], None]]
 PEERS: dict[str, Peer] = {
-    "dlt": ("dlt", "load package and state on disk, file by rename; it has no fsync, no order between files", _dlt),
+    "dlt": (
+        "dlt",
+        "no fsync at all; rows go to work files first, whose state changes by rename, then are copied into place, so "
+        "that a crash may leave half a file under its name; a run that failed goes on with its pending package",
+        _dlt,
+    ),
     "bytewax": (
         "bytewax",
-        "recovery store, a snapshot a second, fsync of the data file at each",
+        "a snapshot a second into its recovery store (SQLite, synced at each commit); our sink for it syncs the data "
+        "file at each snapshot and when it is full, and the folder of a new file; no index, a restart may leave rows "
+        "behind the snapshot in the file",
         _bytewax,
     ),
 }

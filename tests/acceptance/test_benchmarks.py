@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import floor
+from benchmarks import floor, peers
 from benchmarks.measure import Measurement
 from benchmarks.rows import SCHEMA, Mapped, Shape, prepare
 from benchmarks.sink import CANAL, CSV, Encoder, stored
@@ -65,3 +65,19 @@ def test_the_ratio_is_of_the_best_of_each() -> None:
     made = Measurement("x", 100, (4.0, 2.0), "", (3.0, 1.0), "floor")
     assert (made.rate, made.ratio) == (50.0, 0.5)
     assert Measurement.from_dict(made.to_dict()) == made
+
+
+def test_rows_are_counted_in_what_peers_have_stored(tmp_path: Path) -> None:
+    for name, content in {"a.csv": b"op,k\nI,1\nI,2\n", "b.csv": b'"op","k"\nI,3\n', "c.csv": b"I,4\r\n"}.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "log.jsonl").write_bytes(b"{}\n")
+    assert peers.stored_rows(tmp_path) == 4
+
+
+def test_a_peer_that_is_not_installed_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(peers, "SHAPE", SHAPE)
+    monkeypatch.setattr(peers, "PEERS", {"none": ("no_such_module", "", lambda mapped, folder: None)})
+    assert peers.measure(tmp_path) == []
+    assert "none is left out" in capsys.readouterr().err
