@@ -49,6 +49,7 @@ class Capabilities:
     filters: bool = False  # may drop rows
     spools: bool = False  # takes messages to rest and returns the source's credit
     single_clock: bool = False  # one source partition, or partitions that share a clock, may reach it
+    tells_time: bool = False  # a source whose checkpoints have a wall time (`Source.commit_ms`)
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,6 +338,7 @@ class SinkContext:
     positions: Mapping[tuple[str, str], StoredPosition]
     checkpoints: Mapping[str, int]
     pressures: tuple[Pressure, ...]
+    checkpoint_ms: Callable[[str], int | None]  # wall time of a partition's checkpoint, Unix ms; None: not known
     adopt: bool  # a fresh state may take over a root that is not empty
     fail: Callable[[BaseException], None]  # ends the run with this error; any thread
 
@@ -350,6 +352,10 @@ class Source(Node, Generic[Out]):
 
     def clock_group(self) -> str | None:
         """Partitions that share a commit clock give the same name; None: no clock is shared."""
+        return None
+
+    def commit_ms(self, point: ResumePoint) -> int | None:
+        """A checkpoint's wall time, Unix milliseconds. Default None: the commit clock tells no time."""
         return None
 
     @property
@@ -382,6 +388,10 @@ class Sink(Node, Generic[In]):
 
     def exclusive_root(self) -> str | None:
         """The store that must be its own: two sinks of a pipeline with the same one are refused. Default: none."""
+        return None
+
+    def needs_time(self) -> str | None:
+        """The option for which checkpoints must have a wall time. Default None: there is none."""
         return None
 
     @abstractmethod

@@ -27,6 +27,16 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 
 BYTES = tuple(float(1 << power) for power in range(10, 31, 2))
 
 
+class CleanupResult(StrEnum):
+    """How a run that removes expired files ended."""
+
+    DONE = "done"
+    UNDATED = "undated"  # there is no checkpoint with a wall time yet
+    BEHIND = "behind"  # the checkpoint did not reach what is stored in time
+    FAILED = "failed"  # the store refused; what was removed until then is counted
+    STOPPED = "stopped"  # the pipeline ended
+
+
 class FlushReason(StrEnum):
     """Why a table's pending batches became a file."""
 
@@ -66,7 +76,10 @@ class NodeTotals:
     suppressed: int = 0
     quota_waits: int = 0
     quota_wait_seconds: float = 0.0
+    files_removed: int = 0
+    bytes_removed: int = 0
     flushes: Tally[str] = field(default_factory=Tally)
+    cleanups: Tally[str] = field(default_factory=Tally)
 
 
 class Telemetry:
@@ -118,6 +131,18 @@ class Telemetry:
             explicit_bucket_boundaries_advisory=SECONDS,
         )
         self.retries = meter.create_counter("afterbay.store.retries", unit="{retry}", description="Store calls retried")
+        self.files_removed = meter.create_counter(
+            "afterbay.cleanup.files", unit="{file}", description="Expired data files removed, by result of the run"
+        )
+        self.bytes_removed = meter.create_counter(
+            "afterbay.cleanup.bytes", unit="By", description="Bytes of the expired data files"
+        )
+        self.cleanup_duration = meter.create_histogram(
+            "afterbay.cleanup.duration",
+            unit="s",
+            description="A run that removes expired files, by result",
+            explicit_bucket_boundaries_advisory=SECONDS,
+        )
         meter.create_observable_gauge("afterbay.queue.items", [self._queue_items], unit="{item}")
         meter.create_observable_gauge("afterbay.queue.bytes", [self._queue_bytes], unit="By")
         meter.create_observable_gauge("afterbay.spool.memory", [self._spool("memory")], unit="By")
@@ -258,6 +283,17 @@ class NodeMeter:
             self.totals.quota_waits += 1
             self.totals.quota_wait_seconds += seconds
         self._telemetry.quota_wait.record(seconds, self._at)
+
+    def cleaned(self, result: CleanupResult, files: int, nbytes: int, seconds: float) -> None:
+        """A run that removes expired files is over; `files` data files of `nbytes` bytes are gone."""
+        with self._lock:
+            self.totals.files_removed += files
+            self.totals.bytes_removed += nbytes
+            self.totals.cleanups[result.value] += 1
+        at = {**self._at, "result": result.value}
+        self._telemetry.files_removed.add(files, at)
+        self._telemetry.bytes_removed.add(nbytes, at)
+        self._telemetry.cleanup_duration.record(seconds, at)
 
     def retried(self, operation: str) -> None:
         """A store call failed for the moment and is tried again."""

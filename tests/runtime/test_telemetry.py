@@ -12,6 +12,7 @@ from afterbay.messages import DdlKind, SchemaChange, TableChange
 from afterbay.runtime.ledger import Ledger
 from afterbay.runtime.outlet import SchemaWriter
 from afterbay.telemetry import FlushReason, SpoolLevels, Telemetry
+from afterbay_nodes.sinks.flush_days import FlushDays
 from afterbay_nodes.sinks.lane import Ddl, Lane, Limits
 from afterbay_nodes.sinks.writer import Writer
 from afterbay_nodes.storage.layout import Layout
@@ -78,6 +79,7 @@ def test_the_drain_of_an_in_band_ddl_takes_what_it_took(measured: Measured) -> N
         zone=None,
         state=FakeState(),  # type: ignore[arg-type]
         positions={},
+        days=FlushDays("", {}),
         clock=clock,
         meter=measured.meter,
     )

@@ -192,6 +192,12 @@ class StoreConformance:
 
         assert store.get(KEY) == b"new"
 
+    def test_pruning_takes_no_object(self, store: ObjectStore) -> None:
+        store.put_if_absent(KEY, [b"x"], 1)
+        store.prune(lambda folder: True)
+
+        assert everything(store) == [ObjectInfo(KEY, 1)]
+
     def test_checking_and_sweeping_leave_nothing_and_take_nothing(self, store: ObjectStore) -> None:
         store.put_if_absent(KEY, [b"x"], 1)
         store.check()

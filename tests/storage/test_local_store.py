@@ -6,6 +6,8 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -241,6 +243,69 @@ def test_a_folder_that_is_pruned_under_a_write_is_made_again_once(
     store.put_if_absent("shop/CDC2.csv", [b"y"], 1)
 
     assert store.get("shop/CDC2.csv") == b"y"
+
+
+def test_a_folder_is_made_though_those_above_it_are_pruned_level_by_level_meanwhile(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The worst that a cleanup of the last old day can do to a flush that makes the new day's folder."""
+    store = bench.open()
+    store.check()
+    (tmp_path / "lake/shop/orders/445").mkdir(parents=True)
+    real, chain = os.mkdir, ["shop/orders/445", "shop/orders", "shop"]
+
+    def pruned_meanwhile(level: str, *, dir_fd: int) -> None:
+        try:
+            real(level, dir_fd=dir_fd)
+        finally:
+            if chain:
+                (tmp_path / "lake" / chain.pop(0)).rmdir()
+
+    monkeypatch.setattr(os, "mkdir", pruned_meanwhile)
+    store.put_if_absent("shop/orders/445/2024-05-17/CDC1.csv", [b"x"], 1)
+
+    assert chain == []
+    assert store.get("shop/orders/445/2024-05-17/CDC1.csv") == b"x"
+
+
+def test_flushes_and_cleanups_of_neighbouring_days_never_fail_each_other(bench: Bench) -> None:
+    """Each old day is the only one of its version: its folder goes, all the way up, while the new day's is made."""
+    store = bench.open()
+    store.check()
+    old, new = ("shop/t{}/1/2024-05-16/CDC1.csv".format, "shop/t{}/1/2024-05-17/CDC1.csv".format)
+    for turn in range(60):
+        store.put_if_absent(old(turn), [b"x"], 1)
+    together = threading.Barrier(2)
+
+    def clean() -> None:
+        together.wait()
+        for turn in range(60):
+            store.delete([old(turn)])
+
+    def flush() -> None:
+        together.wait()
+        for turn in range(60):
+            store.put_if_absent(new(turn), [b"y"], 1)
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(clean), pool.submit(flush)]:
+            done.result()
+    assert [info.key for info in store.list("")] == sorted(new(turn) for turn in range(60))
+
+
+def test_empty_folders_are_pruned_where_that_is_wanted_and_nowhere_else(bench: Bench, tmp_path: Path) -> None:
+    store = bench.open()
+    store.check()
+    store.put_if_absent("shop/full/445/old/CDC1.csv", [b"x"], 1)
+    for empty in ("shop/a/445/old/meta", "shop/b/445/new/meta", "shop/full/445/old/meta"):
+        (tmp_path / "lake" / empty).mkdir(parents=True)
+    (tmp_path / "lake/shop/link").symlink_to(tmp_path)
+
+    store.prune(lambda folder: "old" in folder)
+
+    assert files(tmp_path / "lake") == ["shop/full/445/old/CDC1.csv"]
+    assert {path.name for path in (tmp_path / "lake/shop").iterdir()} == {"b", "full", "link"}
+    assert not (tmp_path / "lake/shop/full/445/old/meta").exists()
 
 
 def test_deleting_removes_folders_that_become_empty_and_no_others(bench: Bench, tmp_path: Path) -> None:

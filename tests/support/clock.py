@@ -1,8 +1,9 @@
-"""A clock that a test turns by hand."""
+"""Clocks that a test turns by hand."""
 
 from __future__ import annotations
 
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 
 
@@ -36,3 +37,46 @@ class ManualClock:
         for condition in waiting:
             with condition:
                 condition.notify_all()
+
+
+class SleepersClock(ManualClock):
+    """For one thread that waits: `turn` waits until it does, so that it cannot miss the new time."""
+
+    def __init__(self, now: datetime) -> None:
+        super().__init__(now)
+        self._asleep = threading.Condition(self._lock)
+
+    def wait(self, condition: threading.Condition, timeout: float | None) -> None:
+        with self._asleep:
+            self._waiting.add(condition)
+            self._asleep.notify_all()
+        condition.wait()
+        with self._asleep:
+            self._waiting.discard(condition)
+
+    def turn(self, seconds: float, *, wall: float | None = None) -> None:
+        """Turns the clock once the thread waits; `wall`: what the wall clock alone jumps by."""
+        with self._asleep:
+            assert self._asleep.wait_for(lambda: bool(self._waiting), 60), "nobody waits for the clock"
+        self._now += timedelta(seconds=wall or 0)
+        self.advance(seconds)
+
+
+class LeapClock:
+    """Real time, whose wall clock a test moves ahead. Waits are short, so that everybody soon sees it."""
+
+    def __init__(self, now: datetime) -> None:
+        self._ahead = now - datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self._ahead
+
+    def wait(self, condition: threading.Condition, timeout: float | None) -> None:
+        condition.wait(0.01 if timeout is None else min(timeout, 0.01))
+
+    def leap(self, by: timedelta) -> None:
+        """Moves the wall clock."""
+        self._ahead += by

@@ -56,7 +56,12 @@ class FaultyStore:
         return self.inner.list(prefix)
 
     def delete(self, keys: Sequence[str]) -> None:
+        self.hook("delete", keys[0] if keys else "", "before")
         self.inner.delete(keys)
+        self.hook("delete", keys[0] if keys else "", "after")
+
+    def prune(self, doomed: Callable[[str], bool]) -> None:
+        self.inner.prune(doomed)
 
     def close(self) -> None:
         self.inner.close()

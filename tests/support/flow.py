@@ -18,6 +18,7 @@ from afterbay.node import (
     Capabilities,
     Node,
     Outlet,
+    ResumePoint,
     ShardOperator,
     Sink,
     SinkContext,
@@ -44,7 +45,7 @@ def batch(
 ) -> ChangeBatch:
     """Inserts of `name`, one for each (commit-ts, ordinal); the id is commit-ts * 100 + ordinal."""
     schema = table(name, version)
-    ids = pa.array([ts * 100 + ordinal for ts, ordinal in rows], pa.int64())
+    ids = pa.array([(ts * 100 + ordinal) % (1 << 63) for ts, ordinal in rows], pa.int64())
     return ChangeBatch.of(
         partition=partition,
         dispatcher=name,
@@ -89,6 +90,7 @@ class Scripted(Source[ChangeBatch]):
     """Plays `SCRIPTS[script][partition]`; resumes behind the promise it is given."""
 
     type_name: ClassVar[str] = "scripted"
+    capabilities: ClassVar[Capabilities] = Capabilities(tells_time=True)
     script: str
     shared_clock: bool = False
 
@@ -98,6 +100,9 @@ class Scripted(Source[ChangeBatch]):
     @property
     def ends(self) -> bool:
         return True
+
+    def commit_ms(self, point: ResumePoint) -> int:
+        return point.commit_ts >> 18
 
     def open(self, context: SourceContext) -> SourceOperator:
         suffix = context.partition.partition("/")[2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from afterbay_nodes.storage.store import SMALL_OBJECT, AlreadyExists, NotFound, ObjectInfo, Part, flat, levels
 
@@ -52,6 +52,8 @@ class MemoryStore:
     def delete(self, keys: Sequence[str]) -> None:
         for key in keys:
             self.objects.pop(key, None)
+
+    def prune(self, doomed: Callable[[str], bool]) -> None: ...
 
     def count(self, operation: str) -> int:
         return sum(1 for asked, _ in self.asked if asked == operation)

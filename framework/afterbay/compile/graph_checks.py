@@ -3,7 +3,8 @@
 * no cycles, and every output is read by somebody;
 * port types fit;
 * coverage: every path from a source ends in a sink that settles (I5);
-* order: no change reaches a node twice, and what needs one commit order gets one (I4, I6).
+* order: no change reaches a node twice, and what needs one commit order gets one (I4, I6);
+* time: a sink that goes by the checkpoint's wall time has sources that tell it.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class _Checks:
             self._settling()
             self._repeats()
             self._clocks()
+            self._times()
             self._roots()
 
     def _port_types(self) -> None:
@@ -169,6 +171,21 @@ class _Checks:
                     self._locator.value_spot("nodes", name, "inputs"),
                     "give each of them a sink of its own, with its own root",
                 )
+
+    def _times(self) -> None:
+        for name, item in self._nodes.items():
+            option = item.node.needs_time() if isinstance(item.node, Sink) else None
+            if option is None:
+                continue
+            for source in self._sources_of(name):
+                if not self._nodes[source].node.capabilities.tells_time:
+                    self._findings.add(
+                        "graph.time",
+                        f"node '{name}' goes by the time of the checkpoint (`{option}`), and the commit-ts of "
+                        f"'{source}' ({self._nodes[source].node.type_name}) tells no time",
+                        self._locator.value_spot("nodes", name, option),
+                        f"leave `{option}` out, and let the store expire old files (a lifecycle rule)",
+                    )
 
     def _roots(self) -> None:
         taken: dict[str, str] = {}

@@ -192,6 +192,7 @@ def _open_sink(
             partitions=tuple(sorted(reached)),
             positions=positions,
             checkpoints={name: point.commit_ts for name, point in restart.checkpoints.items() if name in reached},
+            checkpoint_ms=_checkpoint_times(bench),
             pressures=pressures,
             adopt=bench.adopt,
             fail=lambda error: bench.scope.fail(_in_node(error, item.name)),
@@ -206,6 +207,17 @@ def _open_sink(
         inbox, router = bench.wiring.inboxes[item.name], bench.wiring.routers[item.name]
         bench.scope.add(f"{item.name}/merge", _merge_into(inbox, router), Place(node=item.name))
     return operator
+
+
+def _checkpoint_times(bench: _Bench) -> Callable[[str], int | None]:
+    nodes = {item.name: source for item, source in bench.plan.sources}
+    owners = bench.plan.partitions()
+
+    def checkpoint_ms(partition: str) -> int | None:
+        point = bench.state.checkpoint_of(partition)
+        return None if point is None else nodes[owners[partition]].commit_ms(point)
+
+    return checkpoint_ms
 
 
 def _merge_into(inbox: Inbox, router: Router) -> Callable[[], None]:

@@ -44,7 +44,7 @@ class Restart:
 
     `fresh`: no sink has ever claimed its root. `positions` by (sink, partition, dispatcher). `schemas` by partition,
     then dispatcher: in force at the partition's checkpoint. `ddls`: (sink, key, commit-ts) of those above the
-    checkpoint whose schema files are stored.
+    checkpoint whose schema files are stored. `cleaned`: by sink, the day (2006-01-02) below which it has removed files.
     """
 
     fresh: bool
@@ -54,3 +54,4 @@ class Restart:
     schemas: Mapping[str, Mapping[str, TableSchema]]
     ddls: frozenset[tuple[str, str, int]]
     claimed: frozenset[str]
+    cleaned: Mapping[str, str]

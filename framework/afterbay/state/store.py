@@ -170,6 +170,14 @@ class State:
         check_count(number=number)
         self._settling(lambda tables: tables.note_directory(sink, directory, number))
 
+    def cleaned_before(self, sink: str, day: str) -> None:
+        """Files below `day` (2006-01-02) are about to be removed: nothing is written there again. Before the first is.
+
+        Never falls. Blocks until durable.
+        """
+        check_text(sink=sink, day=day)
+        self._settling(lambda tables: tables.cleaned_before(sink, day))
+
     def directory_number(self, sink: str, directory: str) -> int | None:
         """The last number used in a directory (an open file's included), or None: the state has not met it."""
         check_text(sink=sink, directory=directory)
@@ -261,4 +269,5 @@ def _restart(
         schemas=schemas,
         ddls=tables.ddls(),
         claimed=claimed,
+        cleaned=tables.cleaned(),
     )

@@ -147,6 +147,15 @@ class Tables:
         """DDLs at or below every partition's checkpoint are not sent again: nobody will ask for them (I8)."""
         self._connection.execute("delete from ddls where commit_ts <= ?", (encode_commit_ts(commit_ts),))
 
+    def cleaned_before(self, sink: str, day: str) -> None:
+        """The sink has removed, or will, what lies below `day`. Never falls."""
+        self._connection.execute("update sinks set cleaned_before = max(cleaned_before, ?) where sink = ?", (day, sink))
+
+    def cleaned(self) -> dict[str, str]:
+        """By sink, the day below which files were removed; without those that never removed any."""
+        rows = self._connection.execute("select sink, cleaned_before from sinks where cleaned_before <> ''")
+        return {str(sink): str(day) for sink, day in rows}
+
     def claimed(self) -> frozenset[str]:
         """Sinks that have claimed their root."""
         return frozenset(str(row[0]) for row in self._connection.execute("select sink from sinks"))

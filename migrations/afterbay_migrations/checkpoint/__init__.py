@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping
 
 from sqlite_utils import Database, Migrations
 
-from afterbay_migrations.checkpoint import m0001_initial, m0002_files_behind_positions
+from afterbay_migrations.checkpoint import m0001_initial, m0002_files_behind_positions, m0003_cleaned_before
 
 STEPS: Mapping[str, Callable[[Database], None]] = {
     "m0001_initial": m0001_initial.migrate,
     "m0002_files_behind_positions": m0002_files_behind_positions.migrate,
+    "m0003_cleaned_before": m0003_cleaned_before.migrate,
 }
 
 CHECKPOINT = Migrations("afterbay.checkpoint")

@@ -6,18 +6,19 @@ The format is `docs/storage-protocol.md`. This file is the node's options; the w
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_serializer, field_validator, model_validator
 
-from afterbay.errors import PipelineInvalid
+from afterbay.errors import Diagnostic, PipelineInvalid
 from afterbay.messages import SpoolEntry
 from afterbay.node import Capabilities, Sink, SinkContext, SinkOperator
 from afterbay.schema import Json
 from afterbay.units import ByteSize, Duration, format_bytes, format_duration
+from afterbay_nodes.sinks.schedule import Schedule
 from afterbay_nodes.storage.uri import StoreUri, parse_uri
 
 log = logging.getLogger("afterbay.cloud_storage")
@@ -26,6 +27,7 @@ MOST_SHARDS = 512
 SHORTEST_INTERVAL, LONGEST_INTERVAL = 0.1, 600.0
 SMALLEST_FILE, LARGEST_FILE = 1 << 10, 512 << 20
 LEAST_DIGITS, MOST_DIGITS, DEFAULT_DIGITS = 6, 20, 20
+MOST_DAYS = 36_500
 
 _FROM_URI: Mapping[str, str] = {
     "worker-count": "shards",
@@ -40,6 +42,8 @@ _FROM_URI: Mapping[str, str] = {
     "use-table-id-as-path": "use_table_id_as_path",
     "enable-table-across-nodes": "enable_table_across_nodes",
     "output-column-id": "output_column_id",
+    "file-expiration-days": "file_expiration_days",
+    "file-cleanup-cron-spec": "file_cleanup_cron_spec",
     "time-zone": "time_zone",
 }
 """The keys that a URI's query may set, by the name that TiCDC gives them."""
@@ -69,6 +73,10 @@ class CloudStorage(Sink[SpoolEntry]):
     A table's pending rows become a file when they reach `file_size`, when the oldest of them has waited
     `flush_interval`, at a DDL, under pressure of the spool, and at the end. A transaction is not cut unless it
     passes `transaction_limit`.
+
+    With `file_expiration_days: N`, data and index files whose day is more than N days before the checkpoint's are
+    removed while the pipeline runs, at the times of `file_cleanup_cron_spec` in `time_zone`. Schema files stay. It
+    needs `date_separator: day`, and a source whose commit-ts tells the time.
     """
 
     type_name: ClassVar[str] = "cloud_storage"
@@ -95,6 +103,12 @@ class CloudStorage(Sink[SpoolEntry]):
     use_table_id_as_path: Annotated[bool, Field(description="folders by table id instead of by names")] = False
     enable_table_across_nodes: Annotated[bool, Field(description="the dispatcher's id in file names")] = False
     output_column_id: Annotated[bool, Field(description="column ids in schema files")] = False
+    file_expiration_days: Annotated[
+        int, Field(ge=0, le=MOST_DAYS, description="days that files are kept, by their date; 0: for ever")
+    ] = 0
+    file_cleanup_cron_spec: Annotated[
+        str, Field(description="when expired files are removed: six fields, seconds first")
+    ] = "0 0 2 * * *"
     time_zone: Annotated[str, Field(description="for dates in paths", examples=["local", "UTC", "Europe/Vienna"])] = (
         "local"
     )
@@ -148,6 +162,12 @@ class CloudStorage(Sink[SpoolEntry]):
                 raise ValueError(f"'{value}' is no time zone; write local, UTC or Europe/Vienna") from error
         return value
 
+    @field_validator("file_cleanup_cron_spec")
+    @classmethod
+    def _known_spec(cls, value: str) -> str:
+        Schedule(value, None)
+        return value
+
     @field_validator("uri")
     @classmethod
     def _known_place(cls, value: str) -> str:
@@ -174,6 +194,18 @@ class CloudStorage(Sink[SpoolEntry]):
         """The URI without the keys that this node has taken from its query."""
         return parse_uri(self.uri).without(_FROM_URI)
 
+    def check(self) -> Iterable[Diagnostic]:
+        if self.file_expiration_days and self.date_separator != "day":
+            yield Diagnostic(
+                "cloud_storage.expiration",
+                f"files expire by the day in their path, and `date_separator: {self.date_separator}` gives them none",
+                hint="set `date_separator: day`, or leave `file_expiration_days` out",
+                field="file_expiration_days",
+            )
+
+    def needs_time(self) -> str | None:
+        return "file_expiration_days" if self.file_expiration_days else None
+
     def exclusive_root(self) -> str | None:
         place = self.store_uri
         return str(Path(place.path).resolve()) if place.scheme == "file" else place.display
@@ -194,6 +226,7 @@ class CloudStorage(Sink[SpoolEntry]):
             "root": self.store_uri.display,
             "file_size": format_bytes(self.file_size),
             "flush_interval": format_duration(self.flush_interval),
+            **({"expires": f"after {self.file_expiration_days} days"} if self.file_expiration_days else {}),
         }
 
     def open(self, context: SinkContext) -> SinkOperator[SpoolEntry]:

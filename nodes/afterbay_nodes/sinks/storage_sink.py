@@ -10,9 +10,12 @@ from afterbay.clock import Clock
 from afterbay.errors import Cancelled
 from afterbay.messages import SchemaChange, SpoolEntry
 from afterbay.node import ShardOperator, SinkContext, SinkOperator, StoredPosition
+from afterbay_nodes.sinks.cleanup import Cleanup, Expiry
 from afterbay_nodes.sinks.cloud_storage import CloudStorage
+from afterbay_nodes.sinks.flush_days import FlushDays
 from afterbay_nodes.sinks.lane import Limits
 from afterbay_nodes.sinks.recovery import settle_open_intents, take_root
+from afterbay_nodes.sinks.schedule import Schedule
 from afterbay_nodes.sinks.shard import StorageShard
 from afterbay_nodes.sinks.upload_pool import UploadPool
 from afterbay_nodes.sinks.writer import Writer
@@ -60,7 +63,7 @@ def open_storage_sink(node: CloudStorage, context: SinkContext) -> StorageSink:
 
 
 class StorageSink(SinkOperator[SpoolEntry]):
-    """Owns the store, the upload pool and the thread that writes the store's checkpoint file."""
+    """Owns the store, the upload pool, and two threads: one writes the store's checkpoint file, one cleans up."""
 
     def __init__(
         self,
@@ -85,13 +88,16 @@ class StorageSink(SinkOperator[SpoolEntry]):
         quota = min((pressure.quota for pressure in context.pressures), default=1 << 62)
         limit = node.transaction_limit or max(1, min(4 * node.file_size, quota // 8))
         self._limits = Limits(min(node.file_size, max(1, quota // 8)), node.flush_interval, limit)
+        zone = time_zone(node.time_zone)
+        days = FlushDays(context.state.restart.cleaned.get(context.node, ""), _highest(self._positions))
         self._writer = Writer(
             sink=context.node,
             store=store,
             layout=layout,
-            zone=time_zone(node.time_zone),
+            zone=zone,
             state=context.state,
             positions=self._positions,
+            days=days,
             clock=context.clock,
             meter=context.meter,
         )
@@ -99,6 +105,20 @@ class StorageSink(SinkOperator[SpoolEntry]):
         self._checkpoints = dict.fromkeys(context.partitions, -1) | dict(context.checkpoints)
         self._shown = CheckpointWriter(context.node, metadata, context.clock, context.fail)
         self._shown.start()
+        self._cleanup: Cleanup | None = None
+        if node.file_expiration_days:
+            self._cleanup = Cleanup(
+                Expiry(context.node, node.file_expiration_days, zone, context.partitions, context.checkpoint_ms),
+                Schedule(node.file_cleanup_cron_spec, zone),
+                store=store,
+                layout=layout,
+                days=days,
+                state=context.state,
+                clock=context.clock,
+                meter=context.meter,
+                fail=context.fail,
+            )
+            self._cleanup.start()
 
     def open_shard(self, index: int, wake: Callable[[], None]) -> ShardOperator[SpoolEntry]:
         for pressure in self._pressures:
@@ -122,21 +142,40 @@ class StorageSink(SinkOperator[SpoolEntry]):
         lowest = min(self._checkpoints.values())
         if lowest >= 0:
             self._shown.advance(lowest)
+        if self._cleanup is not None:
+            self._cleanup.advance()
 
     def finish(self) -> None:
+        if self._cleanup is not None:
+            self._cleanup.stop()
         self._shown.stop(write=True)
 
     def cancel(self) -> None:
         self._cancel.set()
         self._writer.cancel()
+        if self._cleanup is not None:
+            self._cleanup.stop()
 
     def close(self) -> None:
         self._pool.close()
+        if self._cleanup is not None:
+            # Nobody else needs the store any more: what it waits for, a cleanup does not wait for.
+            self._cancel.set()
+            self._cleanup.stop()
+            self._cleanup.join()
         self._shown.stop(write=False)
         self._store.close()
 
     def _pressed(self) -> bool:
         return any(pressure.over() for pressure in self._pressures)
+
+
+def _highest(positions: Mapping[tuple[str, str], StoredPosition]) -> dict[str, int]:
+    """By partition, the last commit-ts that is stored."""
+    found: dict[str, int] = {}
+    for (partition, _), position in positions.items():
+        found[partition] = max(found.get(partition, -1), position.row.commit_ts)
+    return found
 
 
 class CheckpointWriter:

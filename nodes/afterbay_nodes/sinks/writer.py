@@ -23,6 +23,7 @@ from afterbay.messages import SchemaChange
 from afterbay.node import StoredPosition
 from afterbay.state.store import Intent, State
 from afterbay.telemetry import NodeMeter
+from afterbay_nodes.sinks.flush_days import FlushDays
 from afterbay_nodes.sinks.lane import Ddl, FlushJob, Lane, Pending
 from afterbay_nodes.storage.crc import combine_all
 from afterbay_nodes.storage.dates import date_level
@@ -87,6 +88,7 @@ class Writer:
         zone: tzinfo | None,
         state: State,
         positions: Mapping[tuple[str, str], StoredPosition],
+        days: FlushDays,
         clock: Clock,
         meter: NodeMeter,
     ) -> None:
@@ -97,6 +99,7 @@ class Writer:
         self._state = state
         self._clock = clock
         self._meter = meter
+        self._days = days
         self._paths = PathStates(clock)
         self._series = Series()
         self._reading = CreditWindow(READ_WINDOW, clock)
@@ -157,7 +160,7 @@ class Writer:
         header = head.format.header
         size = len(header) + sum(item.size for item in heads)
         crc = combine_all([(crc32(header, 0), len(header)), *((item.crc, item.size) for item in heads)])
-        today = date_level(self._layout.date_separator, self._clock.now(), self._zone)
+        today = self._days.begin(date_level(self._layout.date_separator, self._clock.now(), self._zone))
         spilled = sum(item.entry.nbytes for item in job.pending if not item.entry.in_memory)
         room = self._reading.take(spilled)
         parts = _parts(header, job.pending)
@@ -188,6 +191,7 @@ class Writer:
         parts.clear()
         room.give_back()
         self._stored[lane.partition, lane.dispatcher] = StoredPosition(last, intent.directory, place.number)
+        self._days.done(today, lane.partition, last.commit_ts)
         for item in job.pending:
             item.entry.release()
         self._meter.flushed(job.reason, rows, size, self._clock.monotonic() - job.since)

@@ -9,9 +9,10 @@ from pydantic import Field
 
 from afterbay.errors import Diagnostic
 from afterbay.messages import ChangeBatch
-from afterbay.node import Source, SourceContext, SourceOperator
+from afterbay.node import Capabilities, ResumePoint, Source, SourceContext, SourceOperator
 from afterbay.schema import Json
 from afterbay.units import MIB, ByteSize
+from afterbay_nodes.sources.tso import physical_ms
 
 
 class ChangeLog(Source[ChangeBatch]):
@@ -27,6 +28,7 @@ class ChangeLog(Source[ChangeBatch]):
 
     type_name: ClassVar[str] = "change_log"
     summary: ClassVar[str] = "canal-json lines from files or stdin, with DDL and watermarks"
+    capabilities: ClassVar[Capabilities] = Capabilities(tells_time=True)
 
     path: Annotated[str, Field(min_length=1, description="a file, a glob, or '-' for stdin")]
     on_bad_line: Annotated[
@@ -57,6 +59,9 @@ class ChangeLog(Source[ChangeBatch]):
             yield Diagnostic(
                 "node.option", "`rejects` is set, but bad lines fail the run", hint="set `on_bad_line: reject`"
             )
+
+    def commit_ms(self, point: ResumePoint) -> int:
+        return physical_ms(point.commit_ts)
 
     def open(self, context: SourceContext) -> SourceOperator:
         # Here, so that `validate` and `nodes list` need neither the JSON decoder nor the SQL reader.

@@ -10,11 +10,12 @@ from pydantic import Field
 from afterbay.clock import Clock
 from afterbay.errors import RunFailed
 from afterbay.messages import ChangeBatch
-from afterbay.node import Outlet, ResumePoint, Source, SourceContext, SourceOperator
+from afterbay.node import Capabilities, Outlet, ResumePoint, Source, SourceContext, SourceOperator
 from afterbay.schema import Json
 from afterbay_nodes.sources.bank import Bank, commit_ts
 from afterbay_nodes.sources.bank_ddl import BankDdl
 from afterbay_nodes.sources.bank_rows import BankRows
+from afterbay_nodes.sources.tso import physical_ms
 
 CHUNK_ROWS = 65_536  # all tables together; with eight tables that is close to 1 MiB a batch
 _MOST_ACCOUNTS = 5_000
@@ -33,6 +34,7 @@ class Demo(Source[ChangeBatch]):
 
     type_name: ClassVar[str] = "demo"
     summary: ClassVar[str] = "a bank whose books always balance: generated changes, with DDL"
+    capabilities: ClassVar[Capabilities] = Capabilities(tells_time=True)
 
     rows: Annotated[int, Field(ge=1, description="changes to send, rounded up to whole transactions")] = 200_000
     tables: Annotated[int, Field(ge=1, le=100_000, description="tables of accounts")] = 8
@@ -73,6 +75,9 @@ class Demo(Source[ChangeBatch]):
 
     def facts(self) -> Mapping[str, str]:
         return {"rows": f"{self.rows:,}", "tables": str(self.tables)}
+
+    def commit_ms(self, point: ResumePoint) -> int:
+        return physical_ms(point.commit_ts)
 
     def open(self, context: SourceContext) -> SourceOperator:
         return DemoOperator(self, context.partition, context.resume, context.clock)

@@ -175,6 +175,15 @@ class Layout:
         """The date level of a data directory, "" where the layout has none."""
         return "" if self.date_separator is DateSeparator.NONE else directory.rpartition("/")[2]
 
+    def day_of_folder(self, folder: str) -> str:
+        """The date level of a data directory, or of the `meta` in it; "" for any other folder."""
+        found = self._folder_pattern.fullmatch(folder)
+        return found.groupdict().get("day", "") if found is not None else ""
+
+    @cached_property
+    def _folder_pattern(self) -> re.Pattern[str]:
+        return re.compile(f"{self._directory_pattern}(?:/meta)?", re.ASCII)
+
     @cached_property
     def _directory_pattern(self) -> str:
         table = r"(?P<table>-?\d+)" if self.use_table_id_as_path else r"(?P<table>[^/]+/[^/]+)"

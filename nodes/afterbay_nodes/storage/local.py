@@ -11,7 +11,7 @@ import itertools
 import os
 import secrets
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
@@ -157,6 +157,18 @@ class LocalStore:
         for directory, names in folders.items():
             self._retry.run("delete", directory, partial(self._unlink, directory, names), judge)
             self._retry.run("delete", directory, partial(self._tree.prune, directory), judge)
+
+    def prune(self, doomed: Callable[[str], bool]) -> None:
+        """See `ObjectStore.prune`. `delete` prunes too: this is for what a process left that died in between."""
+        waiting = [""]
+        while waiting:
+            above = waiting.pop()
+            for folder in self._retry.run("list", above, partial(self._tree.folders, above), judge):
+                if folder == HIDDEN:
+                    continue
+                if doomed(folder):
+                    self._retry.run("delete", folder, partial(self._tree.prune, folder), judge)
+                waiting.append(folder)
 
     def close(self) -> None:
         """See `ObjectStore.close`. The hidden folder is removed: only protocol names stay."""

@@ -109,12 +109,13 @@ class Tree:
     def inside(self, directory: str, act: Callable[[Folder], T]) -> T:
         """`act` on the open directory, which is made if it is missing. `act` anchors it before it gives a name.
 
-        A known directory may have been pruned meanwhile, being empty; then it is made again, once.
+        What is above it may be pruned while it is made, being empty for an instant: level by level at worst. So it
+        is made again as often as it has levels.
         """
-        try:
-            return self._once_inside(directory, act)
-        except FileNotFoundError:
-            return self._once_inside(directory, act)
+        for _ in range(directory.count("/") + 1 if directory else 0):
+            with contextlib.suppress(FileNotFoundError):
+                return self._once_inside(directory, act)
+        return self._once_inside(directory, act)
 
     def make(self, directory: str) -> Folder:
         """Opens a directory, which is made if it is missing, with all above it. The caller closes it."""
@@ -183,6 +184,18 @@ class Tree:
             os.close(folder)
         # A directory sorts by what its keys look like: `a/x` comes after `a.csv`.
         return sorted(found, key=lambda item: item[0] + "/" if item[1] is None else item[0])
+
+    def folders(self, directory: str) -> Sequence[str]:
+        """The directories in a directory, as paths."""
+        folder = self.enter(directory)
+        if folder is None:
+            return ()
+        try:
+            with os.scandir(folder) as names:
+                above = f"{directory}/" if directory else ""
+                return [above + entry.name for entry in names if entry.is_dir(follow_symlinks=False)]
+        finally:
+            os.close(folder)
 
     def prune(self, directory: str) -> None:
         """Removes a directory and those above it as long as they are empty; never the root."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from afterbay_nodes.storage.store import SMALL_OBJECT, NotFound, ObjectInfo, Part, flat, levels
 
@@ -47,6 +47,9 @@ class NoopStore:
 
     def delete(self, keys: Sequence[str]) -> None:
         """Nothing to remove."""
+
+    def prune(self, doomed: Callable[[str], bool]) -> None:
+        """No folders."""
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -166,6 +166,9 @@ class S3Store:
             batch = names[start : start + KEYS_PER_DELETE]
             self._retry.run("delete", keys[start], partial(self._requests.delete, batch), judge)
 
+    def prune(self, doomed: Callable[[str], bool]) -> None:
+        """See `ObjectStore.prune`: there are no folders."""
+
     def close(self) -> None:
         """See `ObjectStore.close`."""
         self._requests.close()

@@ -7,7 +7,7 @@ what it wrote would survive the loss of power (I1).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -122,6 +122,13 @@ class ObjectStore(Protocol):
 
     def delete(self, keys: Sequence[str]) -> None:
         """Removes objects; a missing one is no error."""
+        ...
+
+    def prune(self, doomed: Callable[[str], bool]) -> None:
+        """Removes the empty folders that `doomed` says yes to, and those above them that become empty.
+
+        Nothing to do where a folder is no more than the beginning of a key.
+        """
         ...
 
     def close(self) -> None:
