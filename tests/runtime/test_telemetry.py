@@ -11,7 +11,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from afterbay.messages import DdlKind, SchemaChange, TableChange
 from afterbay.runtime.ledger import Ledger
 from afterbay.runtime.outlet import SchemaWriter
-from afterbay.telemetry import FlushReason, SpoolLevels, Telemetry
+from afterbay.telemetry import CleanupResult, FlushReason, SpoolLevels, Telemetry
 from afterbay_nodes.sinks.flush_days import FlushDays
 from afterbay_nodes.sinks.lane import Ddl, Lane, Limits
 from afterbay_nodes.sinks.writer import Writer
@@ -109,6 +109,24 @@ def test_the_drain_of_a_graph_wide_ddl_takes_what_it_took(measured: Measured) ->
     (point,) = measured.points("afterbay.drain.duration").values()
     assert (point.sum, dict(point.attributes)["scope"]) == (2.25, "graph")
     assert len(written) == 1
+
+
+def test_a_cleanup_tells_files_bytes_and_duration_by_its_result(measured: Measured) -> None:
+    measured.meter.cleaned(CleanupResult.DONE, files=3, nbytes=300, seconds=1.5)
+    measured.meter.cleaned(CleanupResult.DONE, files=1, nbytes=50, seconds=0.5)
+    measured.meter.cleaned(CleanupResult.FAILED, files=2, nbytes=20, seconds=9.0)
+    found = {
+        name: {dict(at)["result"]: getattr(point, "value", None) or point.sum for at, point in points.items()}
+        for name in ("files", "bytes", "duration")
+        if (points := measured.points(f"afterbay.cleanup.{name}"))
+    }
+    assert found == {
+        "files": {"done": 4, "failed": 2},
+        "bytes": {"done": 350, "failed": 20},
+        "duration": {"done": 2.0, "failed": 9.0},
+    }
+    totals = measured.meter.totals
+    assert (totals.files_removed, totals.bytes_removed, totals.cleanups) == (6, 370, {"done": 2, "failed": 1})
 
 
 def test_levels_queues_and_lag_are_observed(measured: Measured) -> None:

@@ -110,6 +110,27 @@ def test_what_is_not_of_the_protocol_is_nothing(key: str) -> None:
     assert Layout().parse(key) is None
 
 
+@pytest.mark.parametrize(
+    ("folder", "day"),
+    [
+        ("shop/orders/445/2024-05-17", "2024-05-17"),
+        ("shop/orders/445/2024-05-17/meta", "2024-05-17"),
+        ("shop/orders/445/99/2024-05-17", "2024-05-17"),
+        ("2024-01-02/2024-01-03/445/2024-05-17", "2024-05-17"),
+        ("2024-01-02/2024-01-03/445", ""),
+        ("2024-01-02/2024-01-03", ""),
+        ("2024-01-02", ""),
+        ("shop/2024-05-17/meta", ""),
+        ("shop/orders/445/2024-05-17/other", ""),
+        ("shop/orders/445/2024-5-17", ""),
+        ("", ""),
+    ],
+)
+def test_a_folder_has_a_day_only_where_the_layout_has_its_date_level(folder: str, day: str) -> None:
+    assert Layout().day_of_folder(folder) == day
+    assert Layout(date_separator=DateSeparator.NONE).day_of_folder(folder) == ""
+
+
 def test_a_schema_file_of_a_database_or_a_table_is_known() -> None:
     assert parse_schema_key("shop/meta/schema_445_0000000042.json") == SchemaKey("shop", 445, 42)
     assert parse_schema_key("shop/orders/meta/schema_445_4294967295.json") == SchemaKey("shop/orders", 445, 2**32 - 1)
