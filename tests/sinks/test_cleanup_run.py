@@ -20,6 +20,9 @@ from afterbay.telemetry import Telemetry
 from afterbay_nodes.encoders.encode_csv import EncodeCsv
 from afterbay_nodes.sinks.cloud_storage import CloudStorage
 from afterbay_nodes.transforms.spool import Spool
+from tests.reader.bucket import read_bucket
+from tests.reader.csv_rows import CsvDialect
+from tests.reader.paths import StoreShape
 from tests.sinks.test_storage_sink import Lake
 from tests.support import faulty_store
 from tests.support.clock import LeapClock
@@ -120,6 +123,9 @@ def test_files_expire_while_the_pipeline_goes_on_and_numbers_start_anew_in_new_d
     totals = basin.telemetry.node("lake").totals
     assert (totals.files_removed, totals.bytes_removed > 0) == (2, True)
     assert totals.cleanups["done"] >= 1
+    seen = read_bucket(basin.root, StoreShape("csv"), CsvDialect(commit_ts=True))
+    assert seen.findings == ()
+    assert {table: len(seen.rows("s", table)) for _, table in seen.tables} == {"a": 3, "b": 3, "2024-01-02": 0}
 
 
 def test_a_restart_with_the_clock_set_back_writes_to_no_removed_day(basin: Basin) -> None:

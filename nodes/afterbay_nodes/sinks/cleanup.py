@@ -132,8 +132,10 @@ class Cleanup:
         started = self._clock.monotonic()
         try:
             run.result = self._remove(run)
+        except Cancelled:
+            run.result = CleanupResult.STOPPED
+            raise
         except AfterbayError as error:
-            run.result = CleanupResult.FAILED
             log.warning(
                 "%s: removing expired files failed after %d files, the next time of the schedule tries again: %s",
                 self._expiry.sink,
@@ -202,4 +204,4 @@ class _Run:
 
     files: int = 0
     nbytes: int = 0
-    result: CleanupResult = CleanupResult.STOPPED
+    result: CleanupResult = CleanupResult.FAILED
