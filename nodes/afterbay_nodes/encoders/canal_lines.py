@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from afterbay_nodes.encoders.canal_table import CanalColumn, CanalTable
 from afterbay_nodes.encoders.joining import Piece, joined, text_of
-from afterbay_nodes.encoders.json_text import json_values
+from afterbay_nodes.encoders.json_object import json_object, null_but
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,43 +51,33 @@ def canal_lines(rows: CanalRows, table: CanalTable, form: CanalForm, ts: int) ->
         pieces += [b"," if number else b"", column.key, column.java_types(rows.image)]
     pieces += [b'},"mysqlType":{', table.mysql_types, b'},"old":']
     pieces += [b"null"] if rows.before is None else [_old(rows, rows.before, table, form)]
-    pieces += [b',"data":', *_object(rows.image, table.columns)]
+    pieces += [b',"data":[', *json_object(rows.image, table.columns), b"]"]
     if form.tidb_extension:
         pieces += [b',"_tidb":{"commitTs":', text_of(rows.commit_ts), b"}"]
     return joined([*pieces, b"}", form.terminator], len(rows.ops))
 
 
-def _object(image: pa.RecordBatch, columns: tuple[CanalColumn, ...]) -> list[Piece]:
-    pieces: list[Piece] = [b"[{"]
-    for number, column in enumerate(columns):
-        pieces += [b"," if number else b"", column.key, *json_values(column.text(image.column(column.index)))]
-    return [*pieces, b"}]"]
-
-
 def _old(rows: CanalRows, before: pa.RecordBatch, table: CanalTable, form: CanalForm) -> pa.Array:
     """The before-image of each update, `null` for the other rows."""
     old, new = before.filter(rows.updates), rows.image.filter(rows.updates)
-    changed = _changed(old, new, table.columns) if form.only_updated else _object(old, table.columns)
-    objects = joined(changed, old.num_rows)
-    if len(objects) == len(rows.ops):
-        return objects
-    return pc.replace_with_mask(pa.repeat(pa.scalar(b"null", objects.type), len(rows.ops)), rows.updates, objects)
+    members = _changed(old, new, table.columns) if form.only_updated else json_object(old, table.columns)
+    return null_but(joined([b"[", *members, b"]"], old.num_rows), rows.updates)
 
 
 def _changed(old: pa.RecordBatch, new: pa.RecordBatch, columns: tuple[CanalColumn, ...]) -> list[Piece]:
     """The old values that differ from the new ones as they are written; nulls are equal to nulls."""
     n = old.num_rows
-    pieces: list[Piece] = [b"[{"]
+    pieces: list[Piece] = [b"{"]
     any_before = pa.repeat(False, n)
     for column in columns:
-        value = joined(json_values(column.text(old.column(column.index))), n)
-        differs = pc.not_equal(value, joined(json_values(column.text(new.column(column.index))), n))
+        value = joined(column.value(old), n)
+        differs = pc.not_equal(value, joined(column.value(new), n))
         entries = joined([column.key, value], n)
         nothing = pa.scalar(b"", entries.type)
         comma = pc.if_else(pc.and_(any_before, differs), pa.scalar(b",", entries.type), nothing)
         pieces += [comma, pc.if_else(differs, entries, nothing)]
         any_before = pc.or_(any_before, differs)
-    return [*pieces, b"}]"]
+    return [*pieces, b"}"]
 
 
 def interleaved(first: pa.Array, second: pa.Array, in_second: pa.Array) -> pa.Array:

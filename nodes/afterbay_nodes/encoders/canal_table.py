@@ -13,7 +13,7 @@ from afterbay.schema import BINARY_TYPES, TEMPORAL_TYPES, Column, TableSchema
 from afterbay_nodes.encoders.float_text import plain_text
 from afterbay_nodes.encoders.intake import Intake
 from afterbay_nodes.encoders.joining import Piece, chosen, text_of
-from afterbay_nodes.encoders.json_text import json_strings
+from afterbay_nodes.encoders.json_text import json_strings, json_values
 from afterbay_nodes.encoders.stored_values import latin1_text
 
 _JAVA_TYPES: Mapping[str, int] = {
@@ -65,6 +65,10 @@ class CanalColumn:
         """How `column` is written under `key`."""
         large = _UNSIGNED_JAVA_TYPES.get(column.type) if column.unsigned else None
         return cls(index, key, mysql_type, java_type(column), large, _kernel(column))
+
+    def value(self, image: pa.RecordBatch) -> list[Piece]:
+        """The values as JSON strings."""
+        return json_values(self.text(image.column(self.index)))
 
     def java_types(self, image: pa.RecordBatch) -> Piece:
         """The Java type of each value: a constant, unless an unsigned value of the batch is large."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from afterbay.clock import Clock
 from afterbay.messages import ChangeBatch, EncodedBatch, FileFormat, Op
@@ -19,10 +19,11 @@ from afterbay_nodes.encoders.canal_table import CanalTables
 from afterbay_nodes.encoders.envelope import encoded
 from afterbay_nodes.encoders.intake import before_images, is_wide, widened
 from afterbay_nodes.encoders.joining import body_of
+from afterbay_nodes.encoders.line_end import LineEnd
+from afterbay_nodes.encoders.wall_time import commit_ms, now_ms
 from afterbay_nodes.per_schema import PerSchema
 
 _FORMAT = FileFormat("json")
-_PHYSICAL_SHIFT = 18  # a TSO keeps its physical milliseconds above 18 bits of logical counter
 
 
 class EncodeCanalJson(Transform[ChangeBatch, EncodedBatch]):
@@ -36,7 +37,7 @@ class EncodeCanalJson(Transform[ChangeBatch, EncodedBatch]):
     summary: ClassVar[str] = "change batches as canal-json, one object a line"
     capabilities: ClassVar[Capabilities] = Capabilities(parallel=True)
 
-    terminator: str = Field("\r\n", description="Ends every object: line ends.", examples=["\r\n", "\n"])
+    terminator: LineEnd = "\r\n"
     enable_tidb_extension: bool = Field(True, description="Adds `_tidb` with the commit-ts.")
     content_compatible: bool = Field(
         False, description="Writes full MySQL types (`varchar(16)`), and only the changed columns in `old`."
@@ -45,13 +46,6 @@ class EncodeCanalJson(Transform[ChangeBatch, EncodedBatch]):
     delete_only_output_handle_key_columns: bool = Field(
         False, description="Writes only the handle key of a deleted row, if its table has one."
     )
-
-    @field_validator("terminator")
-    @classmethod
-    def _is_line_end(cls, terminator: str) -> str:
-        if not set(terminator) & {"\r", "\n"} or set(terminator) - set(" \t\r\n"):
-            raise ValueError(f"terminator {terminator!r} is to be a line end: CR or LF, with spaces and tabs at most")
-        return terminator
 
     def identity(self) -> Mapping[str, Json]:
         """Every option changes the bytes."""
@@ -99,14 +93,11 @@ class CanalJsonEncoder(TransformOperator[ChangeBatch, EncodedBatch]):
         if pc.any(updates).as_py():
             before = before_images(batch, self._node)
             before = widened(before) if wide else before
-        es = batch.commit_ms
-        if es is None:
-            es = pc.shift_right(batch.commit_ts, pa.scalar(_PHYSICAL_SHIFT, pa.uint64()))
         image = widened(batch.rows) if wide else batch.rows
-        return CanalRows(batch.ops, es, batch.commit_ts, image, updates, before)
+        return CanalRows(batch.ops, commit_ms(batch), batch.commit_ts, image, updates, before)
 
     def _lines(self, rows: CanalRows, tables: CanalTables) -> pa.Array:
-        ts = int(self._clock.now().timestamp() * 1000)
+        ts = now_ms(self._clock)
         if tables.deletes is None:
             return canal_lines(rows, tables.full, self._form, ts)
         deletes = pc.equal(rows.ops, pa.scalar(int(Op.DELETE), pa.uint8()))
