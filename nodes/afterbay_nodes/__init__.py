@@ -13,6 +13,7 @@ _NODES = {
     "python": "transforms.python:PythonFunction",
     "encode_csv": "encoders.encode_csv:EncodeCsv",
     "encode_canal_json": "encoders.encode_canal_json:EncodeCanalJson",
+    "encode_debezium_json": "encoders.encode_debezium_json:EncodeDebeziumJson",
     "spool": "transforms.spool:Spool",
     "cloud_storage": "sinks.cloud_storage:CloudStorage",
     "blackhole": "sinks.blackhole:Blackhole",

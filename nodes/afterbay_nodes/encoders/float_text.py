@@ -1,4 +1,4 @@
-"""Floating-point numbers as text: the shortest digits that round-trip, in the two forms that the protocol wants.
+"""Floating-point numbers as text: the shortest digits that round-trip, in the forms that the formats want.
 
 Arrow's cast gives the shortest digits (32-bit ones for float32), but changes to an exponent where neither form
 does. Most values lie where all agree; only the others are taken apart and put together again, by kernels.
@@ -31,6 +31,23 @@ def plain_text(values: pa.Array) -> pa.Array:
     text = values.cast(pa.utf8())
     plain = pc.invert(pc.match_substring_regex(text, "[a-z]"))
     return _rewritten(values, plain, _plain_form)
+
+
+def json_number(values: pa.Array) -> pa.Array:
+    """`values` as JSON: plain decimals that keep a digit after the point, so that every reader takes them for floats.
+
+    JSON has no other numbers: those are the strings "NaN", "Infinity" and "-Infinity". utf8, nulls stay.
+    """
+    text = plain_text(values)
+    whole = pc.invert(pc.match_substring(text, "."))
+    if not pc.any(whole).as_py():
+        return text
+    text = pc.if_else(whole, pc.binary_join_element_wise(text, ".0", ""), text)
+    named = pc.invert(pc.is_finite(values))
+    if pc.any(named).as_py():
+        name = pc.if_else(pc.is_nan(values), '"NaN"', pc.if_else(pc.greater(values, 0), '"Infinity"', '"-Infinity"'))
+        text = pc.if_else(named, name, text)
+    return text
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ is searched for the row.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -50,14 +51,14 @@ class Intake:
         n = batch.num_rows
         for name, values in (("ops", batch.ops), ("commit_ts", batch.commit_ts), ("commit_ms", batch.commit_ms)):
             if values is not None and (len(values) != n or values.null_count):
-                raise _refused(batch, node, "encode.shape", f"{name} has {len(values)} values for {n} rows, or nulls")
+                raise refused(batch, node, "encode.shape", f"{name} has {len(values)} values for {n} rows, or nulls")
         if sum(op_counts(batch)) != n:
             highest = pc.max(batch.ops).as_py()
-            raise _refused(batch, node, "encode.op", f"operation {highest} is none of insert, update, delete")
+            raise refused(batch, node, "encode.op", f"operation {highest} is none of insert, update, delete")
         self._check_image(batch, batch.rows, node)
         if before and batch.before is not None:
             if batch.before.num_rows != n:
-                raise _refused(batch, node, "encode.shape", f"{batch.before.num_rows} before-images for {n} rows")
+                raise refused(batch, node, "encode.shape", f"{batch.before.num_rows} before-images for {n} rows")
             self._check_image(batch, batch.before, node)
 
     def _check_image(self, batch: ChangeBatch, image: pa.RecordBatch, node: str) -> None:
@@ -72,7 +73,7 @@ class Intake:
             highest = pc.max(image.column(index)).as_py()
             if highest is not None and highest > largest:
                 row = pc.index(pc.greater(image.column(index), pa.scalar(largest, column.arrow_type)), True).as_py()
-                raise _refused(
+                raise refused(
                     batch,
                     node,
                     f"encode.{column.type}",
@@ -104,7 +105,7 @@ def widened(image: pa.RecordBatch) -> pa.RecordBatch:
 def before_images(batch: ChangeBatch, node: str) -> pa.RecordBatch:
     """The before-images of a batch that has updates. Raises RunFailed if the source gave none."""
     if batch.before is None:
-        raise _refused(
+        raise refused(
             batch,
             node,
             "encode.no_before",
@@ -130,13 +131,13 @@ def _check_names(schema: TableSchema, node: str) -> None:
 
 def _check_columns(batch: ChangeBatch, found: pa.Schema, expected: pa.Schema, node: str) -> None:
     if len(found) != len(expected):
-        raise _refused(
+        raise refused(
             batch, node, "encode.columns", f"rows have {len(found)} columns, the schema stores {len(expected)}"
         )
     for index, (have, want) in enumerate(zip(found, expected, strict=True)):
         # Nullability and metadata of a field do not change a byte, so they may differ.
         if have.name != want.name or have.type != want.type:
-            raise _refused(
+            raise refused(
                 batch,
                 node,
                 "encode.columns",
@@ -146,39 +147,48 @@ def _check_columns(batch: ChangeBatch, found: pa.Schema, expected: pa.Schema, no
 
 
 def _invalid(batch: ChangeBatch, image: pa.RecordBatch, node: str) -> RunFailed:
-    """Where an image that does not validate is wrong: the column, then its row by halving."""
+    """Where an image that does not validate is wrong."""
     for field, column in zip(image.schema, image.columns, strict=True):
-        if _is_valid(column):
+        row = first_failing(column, lambda part: part.validate(full=True))
+        if row is None:
             continue
-        low, high = 0, len(column)
-        while high - low > 1:
-            middle = (low + high) // 2
-            if _is_valid(column.slice(low, middle - low)):
-                low = middle
-            else:
-                high = middle
-        return _refused(
+        return refused(
             batch,
             node,
             "encode.text",
             f"column '{visible(field.name)}' holds a value that is not valid UTF-8 text",
-            row=low,
+            row=row,
             hint="a column of bytes is to be declared binary or blob",
         )
-    return _refused(batch, node, "encode.shape", "the rows are not a valid Arrow record batch")
+    return refused(batch, node, "encode.shape", "the rows are not a valid Arrow record batch")
 
 
-def _is_valid(column: pa.Array) -> bool:
+def first_failing(column: pa.Array, try_: Callable[[pa.Array], object]) -> int | None:
+    """The first row for which `try_` raises ValueError, found by halving; None if it takes the whole column."""
+    if not _fails(column, try_):
+        return None
+    low, high = 0, len(column)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _fails(column.slice(low, middle - low), try_):
+            high = middle
+        else:
+            low = middle
+    return low
+
+
+def _fails(column: pa.Array, try_: Callable[[pa.Array], object]) -> bool:
     try:
-        column.validate(full=True)
-    except pa.ArrowInvalid:
-        return False
-    return True
+        try_(column)
+    except ValueError:
+        return True
+    return False
 
 
-def _refused(
+def refused(
     batch: ChangeBatch, node: str, code: str, message: str, *, row: int = 0, hint: str | None = None
 ) -> RunFailed:
+    """The error that names node, table and the position of `row`."""
     ordinal = batch.ordinals[row].as_py()
     place = Place(
         node=node,

@@ -19,11 +19,19 @@ _ALL = _VISIBLE | {bytes([code]): b"\\u%04x" % code for code in range(0x20)} | _
 
 def json_values(text: pa.Array) -> list[Piece]:
     """`text` as JSON strings, null as `null`: pieces of a line."""
-    raw = escaped(text_of(text))
+    return json_quoted(escaped(text_of(text)))
+
+
+def json_quoted(raw: pa.Array) -> list[Piece]:
+    """(Large) binary `raw`, in which nothing is to be escaped, as JSON strings, null as `null`."""
     if not raw.null_count:
         return [b'"', raw, b'"']
-    strings = joined([b'"', raw, b'"'], len(raw))
-    return [pc.fill_null(strings, constant(b"null", strings))]
+    return json_bare(joined([b'"', raw, b'"'], len(raw)))
+
+
+def json_bare(raw: pa.Array) -> list[Piece]:
+    """(Large) binary `raw`, which is JSON already, null as `null`."""
+    return [pc.fill_null(raw, constant(b"null", raw)) if raw.null_count else raw]
 
 
 def json_strings(texts: Sequence[str]) -> list[bytes]:
