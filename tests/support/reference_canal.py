@@ -50,15 +50,15 @@ def canal_bytes(batch: ChangeBatch, options: CanalOptions, now_ms: int) -> bytes
         if options.only_output_updated_columns or options.content_compatible:
             was = [pair for pair, now in zip(was, data, strict=False) if pair != now]
         java = [(c, str(_java(c, v))) for c, v in zip(columns, new, strict=True) if c in kept]
-        mysql = [(column, _string(_mysql(column, full=options.content_compatible))) for column in kept]
-        keys = [_string(column.name) for column in batch.schema.columns if column.primary_key]
+        mysql = [(column, json_string(_mysql(column, full=options.content_compatible))) for column in kept]
+        keys = [json_string(column.name) for column in batch.schema.columns if column.primary_key]
         members = [
             ("id", "0"),
-            ("database", _string(batch.schema.name.schema)),
-            ("table", _string(batch.schema.name.table)),
+            ("database", json_string(batch.schema.name.schema)),
+            ("table", json_string(batch.schema.name.table)),
             ("pkNames", f"[{','.join(keys)}]" if keys else "null"),
             ("isDdl", "false"),
-            ("type", _string(type_)),
+            ("type", json_string(type_)),
             ("es", str(es)),
             ("ts", str(now_ms)),
             ("sql", '""'),
@@ -78,17 +78,17 @@ def _rows(image: Any) -> list[Sequence[Any]]:
 
 
 def _object(pairs: Sequence[tuple[Column, str]]) -> str:
-    return "{" + ",".join(f"{_string(column.name)}:{value}" for column, value in pairs) + "}"
+    return "{" + ",".join(f"{json_string(column.name)}:{value}" for column, value in pairs) + "}"
 
 
 def _value(column: Column, value: Any) -> str:
     if value is None:
         return "null"
     if column.type in ("float", "double"):
-        return _string(plain(value, single=column.type == "float"))
+        return json_string(plain(value, single=column.type == "float"))
     if column.type in BINARY_TYPES:
-        return _string("".join(chr(byte) for byte in value))
-    return _string(str(value))
+        return json_string("".join(chr(byte) for byte in value))
+    return json_string(str(value))
 
 
 def _java(column: Column, value: Any) -> int:
@@ -105,20 +105,30 @@ def _java(column: Column, value: Any) -> int:
 
 def _mysql(column: Column, *, full: bool) -> str:
     text = column.type
-    if full:
-        if column.type in ("enum", "set"):
-            text += "(" + ",".join("'" + name.replace("'", "''") + "'" for name in column.elements) + ")"
-        elif column.type in ("date", "datetime", "timestamp", "time"):
-            text += f"({column.scale})" if column.scale else ""
-        elif column.length is not None:
-            text += f"({column.length})" if column.scale is None else f"({column.length},{column.scale})"
+    if full and column.elements:
+        text += "(" + ",".join(f"'{_sql(name)}'" for name in column.elements) + ")"
+    elif full and column.type in ("datetime", "timestamp", "time") and column.scale:
+        text += f"({column.scale})"
+    elif full and column.type == "decimal" and column.length is not None:
+        text += f"({column.length},{column.scale or 0})"
+    elif full and column.type in ("float", "double") and column.scale:
+        text += f"({column.length},{column.scale})"
+    elif full and column.type.endswith(("int", "char", "binary", "bit", "year", "vector")) and column.length:
+        text += f"({column.length})"
     if column.type not in ("bit", "year"):
         text += " unsigned" if column.unsigned else ""
         text += " zerofill" if column.zerofill else ""
     return text
 
 
-def _string(text: str) -> str:
+def _sql(text: str) -> str:
+    """As between quotes in SQL."""
+    for character, escape in (("\\", "\\\\"), ("'", "''"), ("\0", "\\0"), ("\n", "\\n"), ("\r", "\\r")):
+        text = text.replace(character, escape)
+    return text
+
+
+def json_string(text: str) -> str:
     return '"' + "".join(_escaped(character) for character in text) + '"'
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from afterbay.messages import ChangeBatch
 from afterbay.schema import BINARY_TYPES, INTEGER_TYPES, Column
 from tests.support.reference_floats import go_v
+from tests.support.reference_refusal import Refused
 
 _BARE_INTEGERS = {*INTEGER_TYPES, "year", "bit"}
 
@@ -73,7 +74,12 @@ def _field(column: Column, value: Any, options: CsvOptions) -> bytes:
 def _text(value: str, options: CsvOptions) -> bytes:
     if options.quote:
         return (options.quote + value.replace(options.quote, options.quote * 2) + options.quote).encode()
-    return b"".join(_escaped(character, options) for character in value)
+    field = b"".join(_escaped(character, options) for character in value)
+    terminator = options.terminator.encode()
+    hidden = b"\r" in terminator or b"\n" in terminator
+    if field == options.null.encode() or (not hidden and (field + terminator).find(terminator) < len(field)):
+        raise Refused(value)
+    return field
 
 
 def _escaped(character: str, options: CsvOptions) -> bytes:

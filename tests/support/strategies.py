@@ -1,7 +1,11 @@
-"""Tables and change batches of every logical type, edges first."""
+"""Tables and change batches of every logical type, with every width and option of a column, edges first.
+
+`schemas` and `change_batches` are what a change log can say. Whatever a test needs beyond that it builds by hand.
+"""
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from hypothesis import strategies as st
@@ -19,32 +23,34 @@ from afterbay.schema import (
 )
 from tests.support.batches import COMMIT_TS, batch
 
-_SPECIAL = ",\"'\\\r\n\t|!;N+<>&\x00\x1f\x7f é│\u2028😀rn"
+_SPECIAL = ",\"'\\\r\n\t|!;~N+<>&\x00\x1f\x7f é│\u2028😀rn"
 _NASTY = [
     "",
     "\\N",
+    "\\",
     "NULL",
     'a"b',
     '"',
     '""',
-    "\\",
     "\\\\N",
     "a,b",
     "\r\n",
     "||",
     "x|",
+    "x~",
     "│",
     "\x00",
     "</script>",
+    "\u2028\u2029",
+    "\ufeff",
     "NaN",
 ]
-_TEMPORAL = {
-    "date": ["0000-00-00", "2026-03-01", "9999-12-31"],
-    "datetime": ["0000-00-00 00:00:00", "2026-03-01 12:00:00.123456"],
-    "timestamp": ["1970-01-01 00:00:01", "2038-01-19 03:14:07"],
-    "time": ["-838:59:59", "00:00:00", "12:34:56.5"],
-}
-_DECIMALS = ["0", "-0.00", "123456789012345678901234567890.123456789", "1.50"]
+_JSON = ["null", "{}", '{"a": "\\"\\\\n\\u0000", "b": [1, 2.5]}', '"🐈"', "9007199254740993"]
+_VECTORS = ["[]", "[1,2]", "[-0.5,1e-07]"]
+_DAYS = ["0000-00-00", "2026-00-00", "1000-01-01", "1969-12-31", "1970-01-01", "2024-02-29", "9999-12-31"]
+_CLOCKS = ["00:00:00", "12:34:56", "23:59:59"]
+_TIMES = ["-838:59:59", "838:59:59", "-00:00:01", *_CLOCKS]
+_STAMPS = ["0000-00-00 00:00:00", "1970-01-01 00:00:01", "2038-01-19 03:14:07", "2018-06-20 06:37:03"]
 _FLOATS = [0.0, -0.0, 3.0, 0.0001, 0.00001, 999999.0, 1e6, 123456789.0, 1e14, 1e15, 1e16, 1e17, 1e20, 1e21, 1e-7]
 _FLOATS += [float("nan"), float("inf"), float("-inf"), 0.1, 1 / 3, 5e-324, 1.7976931348623157e308]
 _FLOATS += [123456789012345.67, 1234567890123456.7, 12345678901234567.0, 99999999999999990.0]
@@ -66,25 +72,46 @@ def names() -> st.SearchStrategy[str]:
 
 @st.composite
 def columns(draw: st.DrawFn, name: str) -> Column:
-    """A column of any logical type."""
+    """A column of any logical type, with a width and digits that its type can have, or none."""
     type_ = draw(st.sampled_from(sorted(LOGICAL_TYPES)))
-    elements: tuple[str, ...] = ()
-    if type_ in ("enum", "set"):
-        most = 64 if type_ == "set" and draw(st.booleans()) else 4
-        elements = tuple(draw(st.lists(texts(4), min_size=1, max_size=most, unique=True)))
+    length, scale = draw(_widths(type_))
+    zerofill = type_ in _SIGNED and draw(st.booleans())
     return Column(
         name,
         type_,
-        unsigned=type_ in INTEGER_TYPES and draw(st.booleans()),
-        zerofill=type_ in INTEGER_TYPES and draw(st.booleans()),
-        length=draw(st.none() | st.integers(1, 255)),
-        scale=draw(st.none() | st.integers(0, 6)),
+        unsigned=type_ in _SIGNED and (zerofill or draw(st.booleans())),
+        zerofill=zerofill,
+        length=length,
+        scale=scale,
         nullable=draw(st.booleans()),
         primary_key=draw(st.booleans()),
         unique_key=draw(st.booleans()),
-        elements=elements,
+        elements=draw(_elements(type_)) if type_ in ("enum", "set") else (),
         virtual=draw(st.integers(0, 9)) == 0,
     )
+
+
+_SIGNED = frozenset(INTEGER_TYPES) | {"float", "double", "decimal"}
+
+
+def _widths(type_: str) -> st.SearchStrategy[tuple[int | None, int | None]]:
+    none = st.none()
+    if type_ == "bit":
+        return st.tuples(none | st.sampled_from([1, 8, 63, 64]) | st.integers(1, 64), none)
+    if type_ in TEMPORAL_TYPES - {"date"}:
+        return st.tuples(none, none | st.integers(0, 6))
+    if type_ in ("decimal", "float", "double"):
+        digits = st.integers(1, 30).flatmap(lambda scale: st.tuples(st.integers(scale, 65), st.just(scale)))
+        return st.tuples(none, none) | st.tuples(st.integers(1, 65), none | st.just(0)) | digits
+    if type_ in INTEGER_TYPES or type_ in TEXT_TYPES or type_ in BINARY_TYPES or type_ in ("year", "vector"):
+        return st.tuples(none | st.integers(1, 255), none)
+    return st.tuples(none, none)
+
+
+def _elements(type_: str) -> st.SearchStrategy[tuple[str, ...]]:
+    few = st.lists(texts(4), min_size=1, max_size=4, unique=True).map(tuple)
+    many = st.just(tuple(f"e{number}" for number in range(64 if type_ == "set" else 300)))
+    return few | few | many
 
 
 @st.composite
@@ -116,18 +143,51 @@ def _present(column: Column) -> st.SearchStrategy[Any]:
     if kind in BINARY_TYPES:
         return st.binary(max_size=12) | st.sampled_from([b"", b"\x00\xff", b"<&>", b'"\\', bytes(range(256))])
     if kind in TEMPORAL_TYPES:
-        return st.sampled_from(_TEMPORAL[kind])
+        return _temporal(column)
     if kind == "decimal":
-        return st.sampled_from(_DECIMALS) | st.decimals(allow_nan=False, allow_infinity=False, places=3).map(str)
-    if kind in TEXT_TYPES or kind in ("json", "vector"):
+        return _decimals(column)
+    if kind in TEXT_TYPES:
         return texts()
+    if kind in ("json", "vector"):
+        return st.sampled_from(_JSON if kind == "json" else _VECTORS) | texts()
     limit = {
-        "year": 2**16 - 1,
-        "bit": 2**64 - 1,
+        "year": 2155,
+        "bit": 2 ** (column.length or 1) - 1,
         "enum": len(column.elements),
         "set": (1 << len(column.elements)) - 1,
     }[kind]
-    return st.sampled_from([0, limit]) | st.integers(0, limit)
+    return st.sampled_from([0, 1, limit]) | st.integers(0, limit)
+
+
+def _temporal(column: Column) -> st.SearchStrategy[str]:
+    """Canonical text, with as many digits of a second as the column has; any number where it does not say."""
+    if column.type == "date":
+        return st.sampled_from(_DAYS) | st.dates().map(str)
+    digits = st.integers(0, 6) if column.scale is None else st.just(column.scale)
+    fraction = digits.flatmap(lambda n: st.text("0123456789", min_size=n, max_size=n)).map(lambda d: d and "." + d)
+    clock = st.sampled_from(_CLOCKS) | st.times().map(lambda time: f"{time:%H:%M:%S}")
+    if column.type == "time":
+        whole = st.sampled_from(_TIMES) | st.builds("{}{}".format, st.sampled_from(["", "-"]), clock)
+    else:
+        first, last = (date(1970, 1, 2), date(2038, 1, 18)) if column.type == "timestamp" else (date.min, date.max)
+        days = st.sampled_from(_DAYS) | st.dates(first, last).map(str)
+        whole = st.sampled_from(_STAMPS) | st.builds("{} {}".format, days, clock)
+    return st.builds("{}{}".format, whole, fraction)
+
+
+def _decimals(column: Column) -> st.SearchStrategy[str]:
+    """Text as MySQL prints it: exactly `scale` digits after the point."""
+    scale = column.scale or 0
+    whole = (column.length or 10) - scale
+    least, most = -(10 ** (whole + scale)) + 1, 10 ** (whole + scale) - 1
+    unscaled = st.sampled_from([least, most, 0, 1, -1, 127, 128, -128, -129]) | st.integers(least, most)
+    return unscaled.filter(lambda number: least <= number <= most).map(lambda number: _with_point(number, scale))
+
+
+def _with_point(number: int, scale: int) -> str:
+    digits = str(abs(number)).rjust(scale + 1, "0")
+    text = digits if not scale else f"{digits[:-scale]}.{digits[-scale:]}"
+    return f"-{text}" if number < 0 else text
 
 
 @st.composite

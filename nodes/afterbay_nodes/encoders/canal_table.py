@@ -9,11 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from afterbay.messages import Op
-from afterbay.schema import BINARY_TYPES, TEMPORAL_TYPES, Column, TableSchema
+from afterbay.schema import BINARY_TYPES, Column, TableSchema
 from afterbay_nodes.encoders.float_text import plain_text
 from afterbay_nodes.encoders.intake import Intake
 from afterbay_nodes.encoders.joining import Piece, chosen, text_of
 from afterbay_nodes.encoders.json_text import json_strings, json_values
+from afterbay_nodes.encoders.mysql_type import mysql_type
 from afterbay_nodes.encoders.stored_values import latin1_text
 
 _JAVA_TYPES: Mapping[str, int] = {
@@ -132,24 +133,6 @@ def java_type(column: Column) -> int:
     if column.type in BINARY_TYPES:
         return _BINARY_JAVA_TYPE
     return _JAVA_TYPES.get(column.type, _TEXT_JAVA_TYPE)
-
-
-def mysql_type(column: Column, *, full: bool) -> str:
-    """The MySQL type's name, with its sign and, if `full`, its width as far as the schema knows it."""
-    name = column.type + (_width(column) if full else "")
-    if column.type in ("bit", "year"):
-        return name
-    return name + (" unsigned" if column.unsigned else "") + (" zerofill" if column.zerofill else "")
-
-
-def _width(column: Column) -> str:
-    if column.type in ("enum", "set"):
-        return "(" + ",".join("'" + element.replace("'", "''") + "'" for element in column.elements) + ")"
-    if column.type in TEMPORAL_TYPES:
-        return f"({column.scale})" if column.scale else ""
-    if column.length is None:
-        return ""
-    return f"({column.length})" if column.scale is None else f"({column.length},{column.scale})"
 
 
 def _kernel(column: Column) -> Callable[[pa.Array], pa.Array]:

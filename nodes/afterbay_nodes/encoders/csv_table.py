@@ -13,7 +13,7 @@ from afterbay.errors import Place, RunFailed
 from afterbay.messages import FileFormat, Op
 from afterbay.printable import visible
 from afterbay.schema import BINARY_TYPES, Column, TableSchema
-from afterbay_nodes.encoders.csv_dialect import CsvDialect
+from afterbay_nodes.encoders.csv_dialect import CsvDialect, runs_into
 from afterbay_nodes.encoders.intake import Intake
 from afterbay_nodes.encoders.stored_values import base64_text, enum_names, hex_text, set_names
 
@@ -21,6 +21,7 @@ BinaryEncoding = Literal["base64", "hex"]
 Values = Callable[[pa.Array], pa.Array]
 
 OP_LETTERS = pa.array([{Op.INSERT: "I", Op.UPDATE: "U", Op.DELETE: "D"}[op] for op in sorted(Op)])
+CLASH_HINT = "choose another null string or terminator, or let text be quoted"
 _FLOATS = frozenset({"float", "double"})
 
 
@@ -59,6 +60,13 @@ def csv_table(schema: TableSchema, dialect: CsvDialect, meta: CsvMeta, node: str
     """What does not change from batch to batch. Raises RunFailed for a name that cannot be written."""
     columns = schema.stored_columns
     intake = Intake.of(schema, node)
+    if dialect.may_clash and (clash := dialect.clash(pa.array([schema.name.table, schema.name.schema]))):
+        raise RunFailed(
+            "csv.clash",
+            f"the {('table', 'database')[clash.row]}'s name {clash.why}, so its rows could not be read back",
+            place=Place(node=node, table=visible(str(schema.name))),
+            hint=CLASH_HINT,
+        )
     *letters, name, database = dialect.fields([*OP_LETTERS.to_pylist(), schema.name.table, schema.name.schema])
     prefixes = [dialect.delimiter.encode().join([letter, name, database]) for letter in letters]
     return CsvTable(
@@ -74,7 +82,8 @@ def _header(schema: TableSchema, dialect: CsvDialect, meta: CsvMeta, node: str) 
     names = [*meta.names, *(column.name for column in schema.stored_columns)]
     for name in names:
         # Names stand unquoted, so one with a delimiter would shift every column behind it (I10).
-        if clash := [part for part in (dialect.delimiter, dialect.terminator, "\r", "\n") if part in name]:
+        ends = [end for end in (dialect.delimiter, dialect.terminator) if runs_into(name, end)]
+        if clash := [*ends, *(part for part in (dialect.quote, "\r", "\n") if part and part in name)]:
             raise RunFailed(
                 "csv.header",
                 f"column name '{visible(name)}' contains {clash[0]!r}, so an unquoted header could not be read back",

@@ -16,10 +16,10 @@ from afterbay.printable import visible
 from afterbay.schema import Json
 from afterbay_nodes.encoders.csv_dialect import CsvDialect
 from afterbay_nodes.encoders.csv_lines import CsvRows, arrow_writer, joined_lines, with_old_values, written
-from afterbay_nodes.encoders.csv_table import BinaryEncoding, CsvMeta, CsvTable, csv_table
+from afterbay_nodes.encoders.csv_table import CLASH_HINT, BinaryEncoding, CsvMeta, CsvTable, csv_table
 from afterbay_nodes.encoders.envelope import encoded
 from afterbay_nodes.encoders.float_text import in_short_range
-from afterbay_nodes.encoders.intake import before_images, is_wide, widened
+from afterbay_nodes.encoders.intake import before_images, is_wide, refused, widened
 from afterbay_nodes.per_schema import PerSchema
 
 
@@ -100,12 +100,31 @@ class CsvEncoder(TransformOperator[ChangeBatch, EncodedBatch]):
         image = widened(batch.rows) if wide else batch.rows
         ops, commit_ts, columns = batch.ops, batch.commit_ts, image.columns
         is_update: pa.Array | None = None
+        if self._dialect.may_clash:
+            self._refuse_clashes(batch, image, table)
         if self._meta.is_update:
             if pc.any(pc.equal(ops, pa.scalar(int(Op.UPDATE), pa.uint8()))).as_py():
                 before = before_images(batch, self._node)
                 old = widened(before) if wide else before
+                if self._dialect.may_clash:
+                    self._refuse_clashes(batch, old, table)
                 ops, commit_ts, is_update, *columns = with_old_values(batch, old, image)
             else:
                 is_update = pa.repeat(False, batch.num_rows)
         texts = (text(column) if text else column for text, column in zip(table.texts, columns, strict=True))
         return CsvRows(ops, commit_ts if self._meta.commit_ts else None, is_update, tuple(texts))
+
+    def _refuse_clashes(self, batch: ChangeBatch, image: pa.RecordBatch, table: CsvTable) -> None:
+        """Raises RunFailed at the first text that could not be told from NULL or a line's end."""
+        for column, text, values in zip(batch.schema.stored_columns, table.texts, image.columns, strict=True):
+            if text is None and pa.types.is_primitive(values.type):
+                continue
+            if clash := self._dialect.clash(text(values) if text else values):
+                raise refused(
+                    batch,
+                    self._node,
+                    "csv.clash",
+                    f"column '{visible(column.name)}' holds a value that {clash.why}; it could not be read back",
+                    row=clash.row,
+                    hint=CLASH_HINT,
+                )

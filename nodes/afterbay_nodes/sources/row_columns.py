@@ -22,7 +22,8 @@ _FORMS = {
     "time": f"^-?[0-9]?{_CLOCK}$",
 }
 _WHOLE = r"^-?[0-9]+$"
-_REAL = r"^-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?$"
+_NOT_FINITE = r"^(NaN|[-+]Inf)$"
+_REAL = r"^-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?$|" + _NOT_FINITE
 Values = Sequence[str | None]
 
 
@@ -60,14 +61,19 @@ def to_arrow(column: Column, values: Values) -> Any:
         return numbers
     if kind in ("float", "double"):
         numbers = _cast(column, _matching(column, text, values, _REAL), values)
-        _refuse(column, pc.invert(pc.is_finite(numbers)), values)
+        # A number out of range becomes infinite; only what says so may be.
+        _refuse(column, pc.and_not(pc.invert(pc.is_finite(numbers)), _says(text, _NOT_FINITE)), values)
         return numbers
     return text
 
 
 def _matching(column: Column, text: Any, values: Values, form: str) -> Any:
-    _refuse(column, pc.invert(pc.match_substring_regex(text, form)), values)
+    _refuse(column, pc.invert(_says(text, form)), values)
     return text
+
+
+def _says(text: Any, form: str) -> Any:
+    return pc.match_substring_regex(text, form)
 
 
 def _refuse(column: Column, bad: Any, values: Values) -> None:
