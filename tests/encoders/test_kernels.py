@@ -15,12 +15,15 @@ from afterbay.schema import Column
 from afterbay_nodes.encoders import intake, joining, stored_values
 from afterbay_nodes.encoders.encode_canal_json import EncodeCanalJson
 from afterbay_nodes.encoders.encode_csv import EncodeCsv
+from afterbay_nodes.encoders.encode_debezium_json import EncodeDebeziumJson
 from afterbay_nodes.encoders.float_text import go_text, in_short_range, plain_text
 from afterbay_nodes.per_schema import PerSchema
 from tests.support.batches import NOW_MS, batch, encode, table
 from tests.support.reference_canal import CanalOptions, canal_bytes
 from tests.support.reference_csv import CsvOptions, csv_bytes
+from tests.support.reference_debezium import DebeziumOptions, debezium_bytes
 from tests.support.reference_floats import go_v, plain
+from tests.support.reference_refusal import assert_same
 from tests.support.strategies import change_batches
 
 _ANY_BITS = st.integers(0, 2**64 - 1).map(lambda bits: struct.unpack("d", struct.pack("Q", bits))[0])
@@ -66,8 +69,12 @@ def test_texts_with_64_bit_offsets_give_the_same_bytes(
     monkeypatch: pytest.MonkeyPatch, changes: ChangeBatch, old: bool, quote: str
 ) -> None:
     monkeypatch.setattr(intake, "NARROW_BYTES", 0)
-    csv = CsvOptions(quote=quote, output_old_value=old)
-    assert encode(EncodeCsv(**asdict(csv)), changes) == csv_bytes(changes, csv)
+    csv = CsvOptions(quote=quote, output_old_value=old, null="\\N" if old else "")
+    assert_same(EncodeCsv(**asdict(csv)), changes, lambda: csv_bytes(changes, csv))
+    mode = "debezium" if old else "string"
+    debezium = DebeziumOptions(temporal_mode=mode, decimal_mode="precise" if old else "string")
+    node = EncodeDebeziumJson.model_validate(asdict(debezium))
+    assert_same(node, changes, lambda: debezium_bytes(changes, debezium, NOW_MS))
     canal = CanalOptions(only_output_updated_columns=old, delete_only_output_handle_key_columns=not old)
     assert encode(EncodeCanalJson(**asdict(canal)), changes) == canal_bytes(changes, canal, NOW_MS)
 

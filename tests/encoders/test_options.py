@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from afterbay_nodes.encoders.encode_canal_json import EncodeCanalJson
 from afterbay_nodes.encoders.encode_csv import EncodeCsv
+from afterbay_nodes.encoders.encode_debezium_json import EncodeDebeziumJson
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,18 @@ from afterbay_nodes.encoders.encode_csv import EncodeCsv
         ({"null": "a\nb"}, "contains CR or LF"),
         ({"terminator": ""}, "terminator is empty"),
         ({"terminator": ",\n"}, "contains the delimiter"),
+        ({"delimiter": "|+|", "terminator": "+\n"}, "share the character '+'"),
+        ({"terminator": '"\n'}, "contains the quote"),
+        ({"terminator": "e1"}, "inside a bare number"),
+        ({"terminator": "\\\n", "quote": ""}, "contains the backslash of escapes"),
+        ({"null": "0"}, "could be a number"),
+        ({"null": "-1.5e+06"}, "could be a number"),
+        ({"null": "NaN"}, "could be a number"),
+        ({"null": "a|", "delimiter": "||"}, "runs into the delimiter"),
+        ({"null": "a~", "terminator": "~~"}, "runs into the terminator"),
+        ({"null": "a~b", "terminator": "~"}, "contains the terminator"),
+        ({"null": "\\", "quote": ""}, "ends in a backslash"),
+        ({"null": "D", "quote": ""}, "is also an operation"),
         ({"binary_encoding_method": "base85"}, "'base64' or 'hex'"),
         ({"delimeter": ","}, "Extra inputs are not permitted"),
     ],
@@ -57,10 +70,31 @@ def test_csv_takes_delimiters_of_one_to_three_bytes(delimiter: str) -> None:
     assert EncodeCsv(delimiter=delimiter).delimiter == delimiter
 
 
+@pytest.mark.parametrize("options", [{"null": ""}, {"null": "NULL"}, {"null": "\\\\"}, {"null": "", "quote": ""}])
+def test_csv_takes_any_null_string_that_can_be_told(options: dict[str, Any]) -> None:
+    assert EncodeCsv(**options).null == options["null"]
+
+
+@pytest.mark.parametrize("terminator", ["\n", "\x00", "~~", "\n\n", "x\n", " ;"])
+def test_csv_takes_any_terminator_that_can_be_told(terminator: str) -> None:
+    assert EncodeCsv(terminator=terminator).terminator == terminator
+    assert EncodeCsv(terminator=terminator, quote="").terminator == terminator
+
+
+@pytest.mark.parametrize("node", [EncodeCanalJson, EncodeDebeziumJson])
 @pytest.mark.parametrize("terminator", ["", " ", "}", "\n}", "x"])
-def test_canal_json_ends_objects_by_line_ends_only(terminator: str) -> None:
+def test_json_ends_objects_by_line_ends_only(node: type[Any], terminator: str) -> None:
     with pytest.raises(ValidationError, match="is to be a line end"):
-        EncodeCanalJson(terminator=terminator)
+        node(terminator=terminator)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"envelope": "schema"}, {"decimal_mode": "double"}, {"temporal_mode": "connect"}, {"source_name": "\ud800"}],
+)
+def test_debezium_options_that_are_not_known_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        EncodeDebeziumJson(**options)
 
 
 def test_the_identity_changes_with_every_option() -> None:
@@ -80,6 +114,17 @@ def test_the_identity_changes_with_every_option() -> None:
     for name in canal:
         other = {name: not EncodeCanalJson.model_fields[name].default}
         assert EncodeCanalJson(**other).identity() != EncodeCanalJson().identity()
+    debezium: list[dict[str, Any]] = [
+        {"terminator": "\n"},
+        {"envelope": "payload"},
+        {"source_name": "shop"},
+        {"output_old_value": False},
+        {"decimal_mode": "precise"},
+        {"temporal_mode": "debezium"},
+        {"time_zone": "Asia/Shanghai"},
+    ]
+    assert {name for option in debezium for name in option} == set(EncodeDebeziumJson.model_fields)
+    assert all(EncodeDebeziumJson(**option).identity() != EncodeDebeziumJson().identity() for option in debezium)
 
 
 def test_the_facts_are_what_differs_from_the_defaults() -> None:
@@ -88,9 +133,11 @@ def test_the_facts_are_what_differs_from_the_defaults() -> None:
         "delimiter": "\\t",
         "include_commit_ts": "True",
     }
+    assert EncodeDebeziumJson(envelope="payload").facts() == {"envelope": "payload"}
     assert EncodeCanalJson(content_compatible=True).facts() == {"content_compatible": "True"}
 
 
-def test_both_encoders_may_run_side_by_side() -> None:
+def test_encoders_may_run_side_by_side() -> None:
     assert EncodeCsv.capabilities.parallel
     assert EncodeCanalJson.capabilities.parallel
+    assert EncodeDebeziumJson.capabilities.parallel

@@ -14,9 +14,10 @@ from afterbay.node import Transform
 from afterbay.schema import Column
 from afterbay_nodes.encoders.encode_canal_json import EncodeCanalJson
 from afterbay_nodes.encoders.encode_csv import EncodeCsv
+from afterbay_nodes.encoders.encode_debezium_json import EncodeDebeziumJson
 from tests.support.batches import COMMIT_TS, batch, encode, image, table
 
-ENCODERS: list[Transform[Any, Any]] = [EncodeCsv(), EncodeCsv(delimiter="||"), EncodeCanalJson()]
+ENCODERS: list[Transform[Any, Any]] = [EncodeCsv(), EncodeCsv(delimiter="||"), EncodeCanalJson(), EncodeDebeziumJson()]
 NOTES = table(Column("id", "int"), Column("note", "text"))
 
 
@@ -37,7 +38,7 @@ def test_text_that_is_not_utf8_is_refused_at_its_row(node: Transform[Any, Any], 
     assert f"table test.table1, at {COMMIT_TS}/{row}: [encode.text] column 'note'" in str(refusal.value)
 
 
-@pytest.mark.parametrize("node", [EncodeCsv(output_old_value=True), EncodeCanalJson()])
+@pytest.mark.parametrize("node", [EncodeCsv(output_old_value=True), EncodeCanalJson(), EncodeDebeziumJson()])
 def test_before_images_that_are_written_are_checked_too(node: Transform[Any, Any]) -> None:
     changes = batch(NOTES, [(1, "x"), (2, "y")], ops=[Op.UPDATE, Op.UPDATE], before=[(1, "x"), (2, "y")])
     bad = pa.RecordBatch.from_arrays([changes.rows.column(0), _not_utf8(1, 2)], schema=NOTES.arrow_schema)
