@@ -12,7 +12,7 @@ from afterbay.schema import BINARY_TYPES, INTEGER_TYPES, Column
 from tests.support.reference_floats import go_v
 from tests.support.reference_refusal import Refused
 
-_BARE_INTEGERS = {*INTEGER_TYPES, "year", "bit"}
+_BARE = {*INTEGER_TYPES, "year", "bit", "float", "double"}
 
 
 @dataclass(frozen=True)
@@ -55,20 +55,26 @@ def _rows(image: Any) -> list[Sequence[Any]]:
     return list(zip(*(column.to_pylist() for column in image.columns), strict=True))
 
 
-def _field(column: Column, value: Any, options: CsvOptions) -> bytes:
+def cell(column: Column, value: Any, options: CsvOptions) -> str | None:
+    """What a reader of the field is to find, None for NULL."""
     if value is None:
-        return options.null.encode()
-    if column.type in _BARE_INTEGERS:
-        return str(value).encode()
+        return None
     if column.type in ("float", "double"):
-        return go_v(value, single=column.type == "float").encode()
+        return go_v(value, single=column.type == "float")
     if column.type in BINARY_TYPES:
-        value = base64.b64encode(value).decode() if options.binary_encoding_method == "base64" else value.hex()
-    elif column.type == "enum":
-        value = column.elements[value - 1] if value else ""
-    elif column.type == "set":
-        value = ",".join(name for bit, name in enumerate(column.elements) if value & (1 << bit))
-    return _text(value, options)
+        return base64.b64encode(value).decode() if options.binary_encoding_method == "base64" else str(value.hex())
+    if column.type == "enum":
+        return column.elements[value - 1] if value else ""
+    if column.type == "set":
+        return ",".join(name for bit, name in enumerate(column.elements) if value & (1 << bit))
+    return str(value)
+
+
+def _field(column: Column, value: Any, options: CsvOptions) -> bytes:
+    text = cell(column, value, options)
+    if text is None:
+        return options.null.encode()
+    return text.encode() if column.type in _BARE else _text(text, options)
 
 
 def _text(value: str, options: CsvOptions) -> bytes:
