@@ -64,6 +64,20 @@ def test_an_update_can_carry_only_what_changed(node: EncodeCanalJson) -> None:
     assert [row["old"] for row in rows] == [[{"name": None}], [{}], [{"name": "old", "age": "8"}], [{"age": "1"}]]
 
 
+def test_null_and_the_text_null_are_two_things() -> None:
+    line = encode(EncodeCanalJson(), batch(PERSON, [(1, "null", None)])).decode()
+    assert '"data":[{"id":"1","name":"null","age":null}]' in line
+
+
+def test_the_primary_key_is_named_in_table_order_and_a_unique_key_is_not() -> None:
+    pair = table(Column("b", "int", primary_key=True), Column("v", "int"), Column("a", "int", primary_key=True))
+    assert objects(pair, [(1, 2, 3)])[0]["pkNames"] == ["b", "a"]
+    unique = table(Column("u", "int", nullable=False, unique_key=True), Column("v", "int"))
+    node = EncodeCanalJson(delete_only_output_handle_key_columns=True)
+    (row,) = objects(unique, [(1, 2)], node, ops=[Op.DELETE])
+    assert (row["pkNames"], row["data"]) == (None, [{"u": "1"}])
+
+
 def test_a_delete_has_the_row_that_went_in_data() -> None:
     (row,) = objects(PERSON, [(1, "gone", 9)], ops=[Op.DELETE])
     assert (row["type"], row["old"], row["data"]) == ("DELETE", None, [{"id": "1", "name": "gone", "age": "9"}])
@@ -122,7 +136,20 @@ def test_a_large_unsigned_value_changes_its_java_type_and_no_other(
         (Column("c", "enum", elements=("a", "it's")), "enum", "enum('a','it''s')"),
         (Column("c", "bit", unsigned=True, length=8), "bit", "bit(8)"),
         (Column("c", "year", unsigned=True, zerofill=True), "year", "year"),
-        (Column("c", "text"), "text", "text"),
+        (Column("c", "text", length=65535), "text", "text"),
+        (Column("c", "blob", length=65535), "blob", "blob"),
+        (Column("c", "json"), "json", "json"),
+        (Column("c", "date"), "date", "date"),
+        (Column("c", "datetime", scale=0), "datetime", "datetime"),
+        (Column("c", "decimal", length=10), "decimal", "decimal(10,0)"),
+        (Column("c", "decimal"), "decimal", "decimal"),
+        (Column("c", "float", length=12), "float", "float"),
+        (Column("c", "double", length=10, scale=3, unsigned=True), "double unsigned", "double(10,3) unsigned"),
+        (Column("c", "varbinary", length=16), "varbinary", "varbinary(16)"),
+        (Column("c", "year", length=4), "year", "year(4)"),
+        (Column("c", "vector", length=3), "vector", "vector(3)"),
+        (Column("c", "set"), "set", "set"),
+        (Column("c", "set", elements=("\\", "a\nb\r\0")), "set", "set('\\\\','a\\nb\\r\\0')"),
     ],
 )
 def test_mysql_types_are_full_only_when_asked(column: Column, short: str, full: str) -> None:
@@ -163,6 +190,12 @@ def test_strings_are_escaped_as_go_escapes_them() -> None:
     line = encode(EncodeCanalJson(), batch(table(Column("t", "text")), [('<a href="x">&\t\n\r\x01\\é\u2028\x7f',)]))
     text = '\\u003ca href=\\"x\\"\\u003e\\u0026\\t\\n\\r\\u0001\\\\é\u2028\x7f'
     assert f'"data":[{{"t":"{text}"}}]'.encode() in line
+
+
+def test_names_are_escaped_like_values() -> None:
+    line = encode(EncodeCanalJson(), batch(table(Column('<"\n', "int"), name="d&b.t\\b"), [(1,)])).decode()
+    assert line.startswith('{"id":0,"database":"d\\u0026b","table":"t\\\\b",')
+    assert '"data":[{"\\u003c\\"\\n":"1"}]' in line
 
 
 def test_the_commit_ts_can_be_left_out() -> None:

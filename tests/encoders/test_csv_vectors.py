@@ -60,6 +60,49 @@ def test_line_ends_are_raw_inside_quotes_and_escaped_without() -> None:
     assert encode(EncodeCsv(quote=""), changes).endswith(b"a\\r\\nb\r\n")
 
 
+@pytest.mark.parametrize(
+    ("delimiter", "text", "escaped"),
+    [
+        (",", "a,b\\c", b"a\\,b\\\\c"),
+        (",", "a\tb\x00c\u2028", b"a\tb\x00c\xe2\x80\xa8"),
+        ("|+|", "a|+|b+|", b"a\\|\\+\\|b\\+\\|"),
+        ("\u2502", "a\u2502b", b"a\\\xe2\\\x94\\\x82b"),
+        ("\xe9", "caf\xe9", b"caf\\\xc3\\\xa9"),
+    ],
+)
+def test_without_quotes_each_byte_of_a_delimiter_gets_a_backslash(delimiter: str, text: str, escaped: bytes) -> None:
+    line = encode(EncodeCsv(quote="", delimiter=delimiter, terminator="\n"), batch(NOTE, [(text,)]))
+    assert line == delimiter.encode().join([b"I", b"table1", b"test", escaped]) + b"\n"
+
+
+@pytest.mark.parametrize(
+    ("quote", "text", "field"),
+    [
+        ('"', 'say "hi", it\'s', '"say ""hi"", it\'s"'),
+        ("'", 'say "hi", it\'s', "'say \"hi\", it''s'"),
+        ("|", "a|b", "|a||b|"),
+        ('"', '"', '""""'),
+        ('"', "\x00\x1f\u2028\r\n\\", '"\x00\x1f\u2028\r\n\\"'),
+    ],
+)
+def test_in_quotes_only_the_quote_is_doubled(quote: str, text: str, field: str) -> None:
+    line = encode(EncodeCsv(quote=quote), batch(NOTE, [(text,)])).decode()
+    assert line == ",".join([f"{quote}{word}{quote}" for word in ("I", "table1", "test")] + [field]) + "\r\n"
+
+
+@pytest.mark.parametrize("terminator", ["\n", "\n\n", "\x00", "~~", "x\n"])
+def test_every_row_ends_with_the_terminator(terminator: str) -> None:
+    lines = encode(EncodeCsv(terminator=terminator), batch(PERSON, [(1, "a"), (2, None)]))
+    assert lines == f'"I","table1","test",1,"a"{terminator}"I","table1","test",2,\\N{terminator}'.encode()
+
+
+def test_the_leading_columns_stand_bare_in_their_order() -> None:
+    options = EncodeCsv(include_commit_ts=True, output_old_value=True, delimiter="|+|", null="NULL", terminator="\n")
+    changes = batch(PERSON, [(1, None)], ops=[Op.DELETE], commit_ts=[2**64 - 1])
+    line = encode(options, changes)
+    assert line == b'"D"|+|"table1"|+|"test"|+|18446744073709551615|+|false|+|1|+|NULL\n'
+
+
 def test_half_a_delimiter_at_the_end_of_a_value_does_not_move_the_field() -> None:
     pair = table(Column("a", "text"), Column("b", "text"))
     line = encode(EncodeCsv(quote="", delimiter="||", terminator="\n"), batch(pair, [("x|", "y")]))
@@ -135,10 +178,15 @@ def test_the_header_names_the_columns_that_are_written() -> None:
     assert operator(EncodeCsv()).process(batch(PERSON, [(1, "a")])).head.format.header == b""
 
 
-@pytest.mark.parametrize("name", ["a,b", "a\nb", "a\r\nb"])
+@pytest.mark.parametrize("name", ["a,b", "a\nb", "a\r\nb", 'a"b'])
 def test_a_header_that_could_not_be_read_back_is_refused(name: str) -> None:
     with pytest.raises(RunFailed, match=r"\[csv.header\]"):
         encode(EncodeCsv(output_field_header=True), batch(table(Column(name, "int")), [(1,)]))
+
+
+def test_a_name_that_runs_into_the_delimiter_behind_it_has_no_header() -> None:
+    with pytest.raises(RunFailed, match=r"\[csv.header\]"):
+        encode(EncodeCsv(output_field_header=True, delimiter="||"), batch(table(Column("a|", "int")), [(1,)]))
 
 
 def test_old_values_that_the_source_does_not_give_are_refused_with_the_place() -> None:

@@ -21,9 +21,9 @@ ENCODERS: list[Transform[Any, Any]] = [EncodeCsv(), EncodeCsv(delimiter="||"), E
 NOTES = table(Column("id", "int"), Column("note", "text"))
 
 
-def _not_utf8(row: int, rows: int) -> pa.Array:
+def _not_utf8(row: int, rows: int, raw: bytes = b"\xc3\x28") -> pa.Array:
     """Text whose `row`-th value is no UTF-8."""
-    values = [b"\xc3\x28" if index == row else b"fine" for index in range(rows)]
+    values = [raw if index == row else b"fine" for index in range(rows)]
     binary = pa.array(values, pa.binary())
     return pa.Array.from_buffers(pa.utf8(), rows, binary.buffers())
 
@@ -36,6 +36,14 @@ def test_text_that_is_not_utf8_is_refused_at_its_row(node: Transform[Any, Any], 
     with pytest.raises(RunFailed) as refusal:
         encode(node, replace(changes, rows=rows))
     assert f"table test.table1, at {COMMIT_TS}/{row}: [encode.text] column 'note'" in str(refusal.value)
+
+
+@pytest.mark.parametrize("node", ENCODERS)
+@pytest.mark.parametrize("raw", [b"\xed\xa0\x80", b"\xf0\x9f", b"\xc0\x80", b"\xf4\x90\x80\x80"])
+def test_surrogates_cut_and_overlong_characters_are_refused(node: Transform[Any, Any], raw: bytes) -> None:
+    rows = pa.RecordBatch.from_arrays([pa.array([1], pa.int32()), _not_utf8(0, 1, raw)], schema=NOTES.arrow_schema)
+    with pytest.raises(RunFailed, match=r"\[encode.text\] column 'note'"):
+        encode(node, replace(batch(NOTES, [(1, "x")]), rows=rows))
 
 
 @pytest.mark.parametrize("node", [EncodeCsv(output_old_value=True), EncodeCanalJson(), EncodeDebeziumJson()])
@@ -61,6 +69,17 @@ def test_a_set_bit_beyond_its_elements_is_refused(node: Transform[Any, Any]) -> 
     flags = table(Column("flags", "set", elements=("a", "b")))
     with pytest.raises(RunFailed, match=rf"{COMMIT_TS}/1: \[encode.set\]"):
         encode(node, batch(flags, [(3,), (4,)]))
+
+
+@pytest.mark.parametrize("kind", ["enum", "set"])
+def test_names_that_the_source_did_not_tell_are_refused_and_numbers_are_not(kind: str) -> None:
+    changes = batch(table(Column("c", kind)), [(0,), (3,)])
+    for node in (EncodeCsv(), EncodeDebeziumJson()):
+        with pytest.raises(RunFailed, match=rf"\[encode.{kind}\]") as refusal:
+            encode(node, changes)
+        assert "hint: the source told no names" in str(refusal.value)
+    assert b'"data":[{"c":"3"}]' in encode(EncodeCanalJson(), changes)
+    assert f'"mysqlType":{{"c":"{kind}"}}'.encode() in encode(EncodeCanalJson(content_compatible=True), changes)
 
 
 def test_a_set_of_64_elements_may_use_every_bit() -> None:

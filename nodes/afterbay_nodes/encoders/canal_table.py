@@ -114,7 +114,7 @@ class CanalTables:
     @classmethod
     def of(cls, schema: TableSchema, node: str, *, full_type: bool, handle_deletes: bool) -> CanalTables:
         """Everything about `schema`. A table without a handle key keeps all columns in its deletes."""
-        intake = Intake.of(schema, node)
+        intake = Intake.of(schema, node, by_name=False)
         stored = schema.stored_columns
         keys = json_strings([column.name for column in stored])
         types = json_strings([mysql_type(column, full=full_type) for column in stored])

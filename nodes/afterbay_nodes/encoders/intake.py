@@ -30,8 +30,12 @@ class Intake:
     indexed: tuple[tuple[int, Column, int], ...]  # enum and set columns with the largest value allowed
 
     @classmethod
-    def of(cls, schema: TableSchema, node: str) -> Intake:
-        """The checks that `schema` asks for. Raises RunFailed if one of its names is not Unicode text."""
+    def of(cls, schema: TableSchema, node: str, *, by_name: bool = True) -> Intake:
+        """The checks that `schema` asks for. Raises RunFailed if one of its names is not Unicode text.
+
+        `by_name` says that enum and set values are written as names, so that they need some; numbers do not, where
+        the source told no elements.
+        """
         _check_names(schema, node)
         limits = {"enum": lambda n: n, "set": lambda n: (1 << min(n, 64)) - 1}
         return cls(
@@ -39,7 +43,7 @@ class Intake:
             tuple(
                 (index, column, limits[column.type](len(column.elements)))
                 for index, column in enumerate(schema.stored_columns)
-                if column.type in limits
+                if column.type in limits and (column.elements or by_name)
             ),
         )
 
@@ -80,7 +84,9 @@ class Intake:
                     f"column '{visible(column.name)}' holds {column.type} value {highest}; "
                     f"its {len(column.elements)} elements allow 0 to {largest}",
                     row=row,
-                    hint="the rows are of another schema version than the batch says: check the source's DDL order",
+                    hint="the rows are of another schema version than the batch says: check the source's DDL order"
+                    if column.elements
+                    else "the source told no names: let it see the table's DDL, or full types (`content-compatible`)",
                 )
 
 
