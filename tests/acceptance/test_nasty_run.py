@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+from tests.reader.csv_rows import CsvDialect
 from tests.support.cli import afterbay
 from tests.support.nasty_log import nasty_log
 from tests.support.nasty_pipeline import NastyPipeline, canal_pipeline, csv_pipeline
-from tests.support.verify import differences, read
+from tests.support.verify import CSV, differences, read
 
 
 def arrives(pipeline: NastyPipeline) -> None:
@@ -25,6 +27,13 @@ def arrives(pipeline: NastyPipeline) -> None:
 
 def test_as_csv(tmp_path: Path) -> None:
     arrives(csv_pipeline(tmp_path, nasty_log().write(tmp_path / "events.jsonl")))
+
+
+def test_as_csv_without_quotes_and_a_header_in_each_file(tmp_path: Path) -> None:
+    options = {"quote": "", "delimiter": "|+|", "terminator": "\n", "output_field_header": True}
+    pipeline = csv_pipeline(tmp_path, nasty_log().write(tmp_path / "events.jsonl"), rows=options)
+    dialect = CsvDialect("|+|", "", terminator="\n", commit_ts=True, header=True)
+    arrives(replace(pipeline, form=(CSV[0], dialect)))
 
 
 def test_as_canal_json(tmp_path: Path) -> None:
