@@ -21,6 +21,7 @@ from afterbay.node import Transform, TransformContext
 from afterbay.telemetry import Telemetry
 from afterbay_nodes.encoders.encode_canal_json import EncodeCanalJson
 from afterbay_nodes.encoders.encode_csv import EncodeCsv
+from afterbay_nodes.encoders.encode_debezium_json import EncodeDebeziumJson
 from benchmarks.measure import Measurement, timed
 from benchmarks.rows import Shape, TableBatch, prepare, table_schema
 
@@ -33,6 +34,7 @@ CASES: dict[str, tuple[Transform[ChangeBatch, EncodedBatch], str]] = {
     "CSV with old values": (EncodeCsv(include_commit_ts=True, output_old_value=True), "for information"),
     "canal-json": (EncodeCanalJson(), "at least 600 k rows/s on two threads"),
     "canal-json, changed columns": (EncodeCanalJson(only_output_updated_columns=True), "for information"),
+    "Debezium JSON": (EncodeDebeziumJson(), "for information"),
 }
 
 _SCHEMAS = [table_schema(number) for number in range(Shape(ROWS).tables)]

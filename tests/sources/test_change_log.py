@@ -103,6 +103,20 @@ def test_values_of_every_type_arrive_as_their_arrow_type(tmp_path: Path) -> None
     assert found.values == {name: value[2] for name, value in values.items()}
 
 
+@pytest.mark.parametrize(("text", "value"), [("NaN", "nan"), ("+Inf", "inf"), ("-Inf", "-inf")])
+def test_a_float_may_say_that_it_is_no_number(tmp_path: Path, text: str, value: str) -> None:
+    line = row("t", 10, {"f": text, "d": text}, types={"f": "float", "d": "double"}, key=[])
+    (found,) = play(write(tmp_path / "log", line)).rows
+    assert [str(number) for number in found.values.values()] == [value, value]
+
+
+@pytest.mark.parametrize("text", ["1e999", "-1e999", "inf", "Infinity", "nan", "NaN(1)", ""])
+def test_a_number_out_of_range_does_not_become_infinite(tmp_path: Path, text: str) -> None:
+    line = row("t", 10, {"d": text}, types={"d": "double"}, key=[])
+    with pytest.raises(RunFailed, match=r"\[change_log.value\]"):
+        play(write(tmp_path / "log", line))
+
+
 def test_a_table_that_no_ddl_made_is_announced_in_the_order_of_its_first_row(tmp_path: Path) -> None:
     line = row("t", 10, {"v": "x", "id": "1"}, types={"id": "int unsigned", "v": "varchar"})
     (told,) = play(write(tmp_path / "log", watermark(9), line)).announced
@@ -416,6 +430,7 @@ def test_a_followed_log_goes_on_where_it_grows_and_into_the_next_file(
         (row("t", 20, {"id": "one", "v": "x"}), "change_log.value"),
         (row("t", 20, {"id": "0x10", "v": "x"}), "change_log.value"),
         (row("t", 20, {"id": "9223372036854775808", "v": "x"}), "change_log.value"),
+        (row("t", 20, {"id": "1", "v": "x"}).replace(b'"x"', b'"\\ud800"'), "change_log.line"),
     ],
 )
 def test_a_bad_line_is_refused_with_its_place_or_put_aside(tmp_path: Path, line: bytes, code: str) -> None:
@@ -432,6 +447,13 @@ def test_a_bad_line_is_refused_with_its_place_or_put_aside(tmp_path: Path, line:
     (record_,) = [json.loads(text) for text in rejects.read_text().splitlines()]
     assert (record_["place"], record_["text"].encode()) == (f"{log}:3", line)
     assert code in record_["reason"]
+
+
+@pytest.mark.parametrize("raw", [b"\xed\xa0\x80", b"\xff", b"\xf0\x9f"])
+def test_a_line_that_is_no_unicode_is_refused(tmp_path: Path, raw: bytes) -> None:
+    line = one(10, 1).replace(b'"x"', b'"' + raw + b'"')
+    with pytest.raises(RunFailed, match=r"\[change_log.line\]"):
+        play(write(tmp_path / "log", line))
 
 
 def test_a_line_longer_than_allowed_is_refused_without_being_held(
