@@ -5,18 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from afterbay.errors import RunFailed
 from afterbay.messages import ChangeBatch
+from afterbay.schema import Column
 from afterbay_nodes.decoders.csv_blocks import BlockReader, suits_blocks
 from afterbay_nodes.decoders.csv_form import CsvForm, Leading
-from afterbay_nodes.decoders.decode import Decoders
+from afterbay_nodes.decoders.decode import Decoders, encoding_of
 from afterbay_nodes.decoders.stored_form import StoredForm
 from afterbay_nodes.encoders.encode_canal_json import EncodeCanalJson
 from afterbay_nodes.encoders.encode_csv import EncodeCsv
-from tests.support.batches import encode
+from afterbay_nodes.encoders.encode_debezium_json import EncodeDebeziumJson
+from tests.support.batches import batch, encode, table
 from tests.support.decoded import Plain, file_of, got, olds, split, wanted
 from tests.support.strategies import change_batches
 
@@ -24,10 +27,10 @@ from tests.support.strategies import change_batches
 def batches() -> st.SearchStrategy[ChangeBatch]:
     """Batches whose set elements have no comma: MySQL forbids it, and no reader could part them."""
     return change_batches().filter(
-        lambda batch: (
+        lambda changes: (
             not any(
                 column.type == "set" and any("," in element for element in column.elements)
-                for column in batch.schema.columns
+                for column in changes.schema.columns
             )
         )
     )
@@ -137,3 +140,17 @@ def test_a_canal_delete_by_its_key_has_nulls_elsewhere(batch: ChangeBatch) -> No
         if op == "D":
             values = tuple(v if c.name in kept else None for c, v in zip(stored, values, strict=True))
         assert row == (op, ts, flag, values, old)
+
+
+def test_canal_numbers_of_elements_that_no_source_told_come_back() -> None:
+    changes = batch(table(Column("e", "enum"), Column("s", "set")), [(3, 2**64 - 1), (0, None)])
+    rows = Decoders().rows(pa.py_buffer(encode(EncodeCanalJson(), changes)), "json", changes.schema, "file.json")
+    (chunk,) = rows
+    assert chunk.rows.equals(changes.rows)
+
+
+@pytest.mark.parametrize("node", [EncodeDebeziumJson(), EncodeDebeziumJson(envelope="payload")])
+def test_json_is_told_apart_by_its_beginning(node: EncodeDebeziumJson) -> None:
+    changes = batch(table(Column("id", "int")), [(1,)])
+    assert encoding_of(pa.py_buffer(encode(node, changes)), "json") == "debezium-json"
+    assert encoding_of(pa.py_buffer(encode(EncodeCanalJson(), changes)), "json") == "canal-json"

@@ -13,6 +13,7 @@ from afterbay_nodes.decoders.stored_form import StoredForm
 from afterbay_nodes.decoders.stored_rows import Decoder, StoredRows, bad_row
 
 _BEGINNING = 4096
+_DEBEZIUM = (b'{"before"', b'{"payload"', b'{"schema"')  # an event itself, inside a payload, behind its schema
 
 _DECODERS: Mapping[str, str] = {
     "csv": "decode_csv:DecodeCsv",
@@ -56,4 +57,4 @@ def encoding_of(data: pa.Buffer, extension: str) -> str:
     if extension != "json":
         return extension
     beginning = data[: min(_BEGINNING, data.size)].to_pybytes().lstrip()
-    return "debezium-json" if beginning.startswith((b'{"payload"', b'{"schema"')) else "canal-json"
+    return "debezium-json" if beginning.startswith(_DEBEZIUM) else "canal-json"
