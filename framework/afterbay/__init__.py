@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         RunFailed,
     )
     from afterbay.messages import (
+        Assembler,
         BatchHead,
         ChangeBatch,
         DdlKind,
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "AfterbayError",
+    "Assembler",
     "BatchHead",
     "BuildContext",
     "ByteSize",

@@ -10,7 +10,8 @@ lose them (I5).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 from typing import Protocol
@@ -119,12 +120,34 @@ class ChangeBatch:
         return replace(part, open=self.open if stop == n else cut_inside)
 
 
+class Assembler(Protocol):
+    """Makes one data file of a flush's payloads, where their concatenation is none. A frozen value; any thread."""
+
+    @property
+    def gathers(self) -> int:
+        """Payload bytes that it keeps before it writes, at most, beside the payload in hand (I8)."""
+        ...
+
+    def assemble(self, payloads: Iterable[Sequence[pa.Buffer | memoryview]], file: io.RawIOBase) -> None:
+        """Writes the whole file and leaves `file` open.
+
+        `payloads` are those of the entries in their order, each as buffers; one is read when it is asked for, so not
+        more of them are to be kept than `gathers` says. Raises what reading and writing raise.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class FileFormat:
-    """What kind of file the encoder's bytes make. `header` opens each file (b"" for none)."""
+    """What kind of file the encoder's bytes make.
+
+    Without an `assembler` a file is `header` (b"" for none) and the payloads of its entries one after another, as they
+    lie. With one, the file is made of them when they are flushed; `header` is then empty.
+    """
 
     extension: str
     header: bytes = b""
+    assembler: Assembler | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,12 @@ from afterbay.messages import SchemaChange, SpoolEntry
 from afterbay.node import ShardOperator, SinkContext, SinkOperator, StoredPosition
 from afterbay_nodes.sinks.cleanup import Cleanup, Expiry
 from afterbay_nodes.sinks.cloud_storage import CloudStorage
+from afterbay_nodes.sinks.file_body import FileBodies
 from afterbay_nodes.sinks.flush_days import FlushDays
 from afterbay_nodes.sinks.lane import Limits
 from afterbay_nodes.sinks.recovery import settle_open_intents, take_root
 from afterbay_nodes.sinks.schedule import Schedule
+from afterbay_nodes.sinks.scratch import Scratch
 from afterbay_nodes.sinks.shard import StorageShard
 from afterbay_nodes.sinks.upload_pool import UploadPool
 from afterbay_nodes.sinks.writer import Writer
@@ -54,10 +56,12 @@ def open_storage_sink(node: CloudStorage, context: SinkContext) -> StorageSink:
         store.check()
         take_root(store, context.state, context.node, adopt=context.adopt)
         store.sweep()
+        scratch = Scratch(context.work_dir / "scratch")
+        scratch.sweep()
         settle_open_intents(store, layout, context.state, context.node)
         metadata = MetadataFile(store, context.clock)
         metadata.load()
-        sink = StorageSink(node, context, store, layout, metadata, cancel, slots)
+        sink = StorageSink(node, context, store, layout, metadata, scratch, cancel, slots)
         undo.pop_all()
     return sink
 
@@ -72,6 +76,7 @@ class StorageSink(SinkOperator[SpoolEntry]):
         store: ObjectStore,
         layout: Layout,
         metadata: MetadataFile,
+        scratch: Scratch,
         cancel: Cancel,
         slots: int,
     ) -> None:
@@ -90,10 +95,13 @@ class StorageSink(SinkOperator[SpoolEntry]):
         self._limits = Limits(min(node.file_size, max(1, quota // 8)), node.flush_interval, limit)
         zone = time_zone(node.time_zone)
         days = FlushDays(context.state.restart.cleaned.get(context.node, ""), _highest(self._positions))
+        # Files that are assembled stand beside the spool's: they add an eighth of its quota at most (I8).
+        self._bodies = FileBodies(scratch, max(1, quota // 8), context.clock)
         self._writer = Writer(
             sink=context.node,
             store=store,
             layout=layout,
+            bodies=self._bodies,
             zone=zone,
             state=context.state,
             positions=self._positions,
@@ -152,7 +160,7 @@ class StorageSink(SinkOperator[SpoolEntry]):
 
     def cancel(self) -> None:
         self._cancel.set()
-        self._writer.cancel()
+        self._bodies.cancel()
         if self._cleanup is not None:
             self._cleanup.stop()
 

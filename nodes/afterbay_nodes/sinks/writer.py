@@ -4,8 +4,8 @@ The order of a flush, and what each step protects (I1, I2, I6)::
 
     intent durable -> data file durable -> index durable -> commit {file done, position, tokens, checkpoint} -> release
 
-A crash between any two steps leaves an open intent that the next start settles (`recovery`). The payload goes to the
-store as the buffers in which the encoder made it or the spool read it: nothing is joined in Python.
+A crash between any two steps leaves an open intent that the next start settles (`recovery`). A file's bytes are there,
+with their size and CRC, before its intent is: `file_body` makes them.
 """
 
 from __future__ import annotations
@@ -15,27 +15,23 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import tzinfo
 
-from afterbay.checksum import crc32
 from afterbay.clock import Clock
-from afterbay.credit import CreditWindow
 from afterbay.errors import RunFailed
 from afterbay.messages import SchemaChange
 from afterbay.node import StoredPosition
 from afterbay.state.store import Intent, State
 from afterbay.telemetry import NodeMeter
+from afterbay_nodes.sinks.file_body import FileBodies, FileBody
 from afterbay_nodes.sinks.flush_days import FlushDays
-from afterbay_nodes.sinks.lane import Ddl, FlushJob, Lane, Pending
-from afterbay_nodes.storage.crc import combine_all
+from afterbay_nodes.sinks.lane import Ddl, FlushJob, Lane
 from afterbay_nodes.storage.dates import date_level
 from afterbay_nodes.storage.layout import Layout
 from afterbay_nodes.storage.path_state import FilePlace, PathState, PathStates, path_key
 from afterbay_nodes.storage.schema_file import schema_files
-from afterbay_nodes.storage.store import AlreadyExists, ObjectStore, Part
+from afterbay_nodes.storage.store import AlreadyExists, ObjectStore
 from afterbay_nodes.storage.versions import publish
 
 MOST_COLLISIONS = 8
-READ_WINDOW = 128 << 20
-"""Bytes read back from segments that all uploads together may hold (I8)."""
 
 
 def series_directory(directory: str, stem: str) -> str:
@@ -85,6 +81,7 @@ class Writer:
         sink: str,
         store: ObjectStore,
         layout: Layout,
+        bodies: FileBodies,
         zone: tzinfo | None,
         state: State,
         positions: Mapping[tuple[str, str], StoredPosition],
@@ -95,6 +92,7 @@ class Writer:
         self._sink = sink
         self._store = store
         self._layout = layout
+        self._bodies = bodies
         self._zone = zone
         self._state = state
         self._clock = clock
@@ -102,12 +100,7 @@ class Writer:
         self._days = days
         self._paths = PathStates(clock)
         self._series = Series()
-        self._reading = CreditWindow(READ_WINDOW, clock)
         self._stored = dict(positions)  # changed by the one flush under way of its dispatcher
-
-    def cancel(self) -> None:
-        """Ends waits for room to read with `Cancelled`."""
-        self._reading.cancel()
 
     def perform(self, lane: Lane, job: FlushJob | Ddl) -> None:
         """See `Jobs.perform`."""
@@ -157,63 +150,50 @@ class Writer:
                 item.token.settle()
             self._meter.repeated(rows)
             return
-        header = head.format.header
-        size = len(header) + sum(item.size for item in heads)
-        crc = combine_all([(crc32(header, 0), len(header)), *((item.crc, item.size) for item in heads)])
         today = self._days.begin(date_level(self._layout.date_separator, self._clock.now(), self._zone))
-        spilled = sum(item.entry.nbytes for item in job.pending if not item.entry.in_memory)
-        room = self._reading.take(spilled)
-        parts = _parts(header, job.pending)
-        for _ in range(MOST_COLLISIONS):
-            place = path.next_file(self._store, self._layout, head.schema, stem, head.format.extension, today)
-            intent = Intent(
-                sink=self._sink,
-                partition=lane.partition,
-                dispatcher=lane.dispatcher,
-                directory=series_directory(place.directory, stem),
-                number=place.number,
-                path=place.key,
-                first=head.first,
-                last=last,
-                rows=rows,
-                size=size,
-                crc=crc,
-                header=len(header),
-            )
-            if self._write(intent, place, parts, job):
-                break
-        else:
-            raise RunFailed(
-                "cloud_storage.names",
-                f"{MOST_COLLISIONS} file names in a row were taken between looking and writing, the last '{place.key}'",
-                hint="another writer works in this root: give each pipeline a root of its own",
-            )
-        parts.clear()
-        room.give_back()
+        with self._bodies.of(job.pending) as body:
+            for _ in range(MOST_COLLISIONS):
+                place = path.next_file(self._store, self._layout, head.schema, stem, head.format.extension, today)
+                intent = Intent(
+                    sink=self._sink,
+                    partition=lane.partition,
+                    dispatcher=lane.dispatcher,
+                    directory=series_directory(place.directory, stem),
+                    number=place.number,
+                    path=place.key,
+                    first=head.first,
+                    last=last,
+                    rows=rows,
+                    size=body.size,
+                    crc=body.crc,
+                    header=body.header,
+                )
+                if self._write(intent, place, body, job):
+                    break
+            else:
+                raise RunFailed(
+                    "cloud_storage.names",
+                    f"{MOST_COLLISIONS} file names in a row were taken between looking and writing, the last "
+                    f"'{place.key}'",
+                    hint="another writer works in this root: give each pipeline a root of its own",
+                )
         self._stored[lane.partition, lane.dispatcher] = StoredPosition(last, intent.directory, place.number)
         self._days.done(today, lane.partition, last.commit_ts)
         for item in job.pending:
             item.entry.release()
-        self._meter.flushed(job.reason, rows, size, self._clock.monotonic() - job.since)
+        self._meter.flushed(job.reason, rows, intent.size, self._clock.monotonic() - job.since)
 
-    def _write(self, intent: Intent, place: FilePlace, parts: list[Part], job: FlushJob) -> bool:
+    def _write(self, intent: Intent, place: FilePlace, body: FileBody, job: FlushJob) -> bool:
         """The steps of one try; False if the name was taken after all."""
         number = self._state.begin(intent)
         try:
-            self._store.put_if_absent(intent.path, parts, intent.size)
+            self._store.put_if_absent(intent.path, body.parts, body.size)
         except AlreadyExists:
             self._state.withdraw(number)
             return False
         self._store.put(place.index_key, place.index_content)
         self._state.finish(number, [item.token for item in job.pending])
         return True
-
-
-def _parts(header: bytes, pending: tuple[Pending, ...]) -> list[Part]:
-    parts: list[Part] = [header] if header else []
-    for item in pending:
-        parts.extend(item.entry.read())
-    return parts
 
 
 def _plain(stored: StoredPosition | None) -> StoredPosition | None:
