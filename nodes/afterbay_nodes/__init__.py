@@ -14,6 +14,8 @@ _NODES = {
     "encode_csv": "encoders.encode_csv:EncodeCsv",
     "encode_canal_json": "encoders.encode_canal_json:EncodeCanalJson",
     "encode_debezium_json": "encoders.encode_debezium_json:EncodeDebeziumJson",
+    "encode_parquet": "encoders.encode_parquet:EncodeParquet",
+    "encode_avro": "encoders.encode_avro:EncodeAvro",
     "spool": "transforms.spool:Spool",
     "cloud_storage": "sinks.cloud_storage:CloudStorage",
     "blackhole": "sinks.blackhole:Blackhole",
