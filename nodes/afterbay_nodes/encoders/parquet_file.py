@@ -7,11 +7,14 @@ that the writer makes of them.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 Compression = Literal["zstd", "snappy", "lz4", "gzip", "none"]
 
@@ -33,36 +36,32 @@ class ParquetAssembler:
 
     def assemble(self, payloads: Iterable[Sequence[pa.Buffer | memoryview]], file: io.RawIOBase) -> None:
         """See `afterbay.messages.Assembler.assemble`."""
-        import pyarrow.parquet as pq  # for runs only: it doubles the start-up time of the encoders
+        import pyarrow.parquet as pq  # a pipeline that is only checked does not load it
 
         writer = pq.ParquetWriter(file, self.schema, compression=self.compression, write_page_checksum=True)
+        gathered: list[pa.RecordBatch] = []
+        nbytes = 0
         try:
-            for group, rows in self._groups(payloads):
-                writer.write_table(group, row_group_size=rows)
+            for payload in payloads:
+                buffer = _joined(payload)
+                if gathered and nbytes + buffer.size > self.gathers:
+                    self._write(writer, gathered, nbytes)
+                    nbytes = 0
+                gathered.append(pa.ipc.read_record_batch(buffer, self.schema))
+                nbytes += buffer.size
+            if gathered:
+                self._write(writer, gathered, nbytes)
             writer.close()
         except BaseException:
             writer.is_open = False  # else its end would write a footer into a file that is given up
             raise
 
-    def _groups(self, payloads: Iterable[Sequence[pa.Buffer | memoryview]]) -> Iterator[tuple[pa.Table, int]]:
-        """Row groups to be, each with the rows that one may have: a single batch may be larger than a group."""
-        gathered: list[pa.RecordBatch] = []
-        nbytes = 0
-        for payload in payloads:
-            buffer = _joined(payload)
-            if gathered and nbytes + buffer.size > self.gathers:
-                yield _table(gathered, nbytes, self.gathers)
-                gathered, nbytes = [], 0
-            gathered.append(pa.ipc.read_record_batch(buffer, self.schema))
-            nbytes += buffer.size
-        if gathered:
-            yield _table(gathered, nbytes, self.gathers)
-
-
-def _table(batches: Sequence[pa.RecordBatch], nbytes: int, limit: int) -> tuple[pa.Table, int]:
-    table = pa.Table.from_batches(batches)
-    groups = -(-nbytes // limit)
-    return table, max(1, -(-table.num_rows // groups))
+    def _write(self, writer: pq.ParquetWriter, gathered: list[pa.RecordBatch], nbytes: int) -> None:
+        """Writes what was gathered, and lets it go. A single batch may be larger than a row group: it is cut evenly."""
+        table = pa.Table.from_batches(gathered)
+        gathered.clear()
+        groups = -(-nbytes // self.gathers)
+        writer.write_table(table, row_group_size=max(1, -(-table.num_rows // groups)))
 
 
 def _joined(payload: Sequence[pa.Buffer | memoryview]) -> pa.Buffer:
