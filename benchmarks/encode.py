@@ -19,9 +19,11 @@ from afterbay.clock import SystemClock
 from afterbay.messages import ChangeBatch, EncodedBatch
 from afterbay.node import Transform, TransformContext
 from afterbay.telemetry import Telemetry
+from afterbay_nodes.encoders.encode_avro import EncodeAvro
 from afterbay_nodes.encoders.encode_canal_json import EncodeCanalJson
 from afterbay_nodes.encoders.encode_csv import EncodeCsv
 from afterbay_nodes.encoders.encode_debezium_json import EncodeDebeziumJson
+from afterbay_nodes.encoders.encode_parquet import EncodeParquet
 from benchmarks.measure import Measurement, timed
 from benchmarks.rows import Shape, TableBatch, prepare, table_schema
 
@@ -35,6 +37,9 @@ CASES: dict[str, tuple[Transform[ChangeBatch, EncodedBatch], str]] = {
     "canal-json": (EncodeCanalJson(), "at least 600 k rows/s on two threads"),
     "canal-json, changed columns": (EncodeCanalJson(only_output_updated_columns=True), "for information"),
     "Debezium JSON": (EncodeDebeziumJson(), "for information"),
+    "Parquet, up to the spool": (EncodeParquet(), "for information"),
+    "Avro": (EncodeAvro(), "for information"),
+    "Avro, no codec": (EncodeAvro(codec="none"), "for information"),
 }
 
 _SCHEMAS = [table_schema(number) for number in range(Shape(ROWS).tables)]

@@ -12,16 +12,16 @@ import pytest
 from tests.support.cli import dies, started
 from tests.support.nasty_checks import ends_well, honest
 from tests.support.nasty_log import nasty_log
-from tests.support.nasty_pipeline import canal_pipeline, csv_pipeline
+from tests.support.nasty_pipeline import canal_pipeline, csv_pipeline, parquet_pipeline
 
 FILES = 48  # an undisturbed run of the whole log makes a few more
 SMALL = 4000  # rows of the log for the deaths at a step: each of them costs two runs
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, 2, 3])
 def test_killed_ten_times_at_random_moments(tmp_path: Path, seed: int) -> None:
     log = nasty_log()
-    make = csv_pipeline if seed % 2 else canal_pipeline
+    make = {1: csv_pipeline, 2: canal_pipeline, 3: parquet_pipeline}[seed]
     pipeline = make(tmp_path, log.write(tmp_path / "events.jsonl"))
     for moment in sorted(Random(seed).sample(range(2, FILES), k=10)):
         errors = tmp_path / "stderr.txt"
@@ -49,6 +49,16 @@ def test_dies_between_two_steps(tmp_path: Path, step: str) -> None:
     dies(step, "run", pipeline.file, cwd=tmp_path)
     honest(pipeline, log)
     ends_well(pipeline, log)
+
+
+@pytest.mark.parametrize("step", STEPS[::3])
+def test_dies_between_two_steps_of_an_assembled_flush(tmp_path: Path, step: str) -> None:
+    log = nasty_log(SMALL, 5)
+    pipeline = parquet_pipeline(tmp_path, log.write(tmp_path / "events.jsonl"))
+    dies(step, "run", pipeline.file, cwd=tmp_path)
+    honest(pipeline, log)
+    ends_well(pipeline, log)
+    assert list((pipeline.state / "nodes" / "lake" / "scratch").iterdir()) == []
 
 
 def test_dies_while_it_mends_what_a_death_left(tmp_path: Path) -> None:

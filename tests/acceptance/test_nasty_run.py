@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.reader.csv_rows import CsvDialect
 from tests.support.cli import afterbay
 from tests.support.nasty_log import nasty_log
-from tests.support.nasty_pipeline import NastyPipeline, canal_pipeline, csv_pipeline
+from tests.support.nasty_pipeline import NastyPipeline, avro_pipeline, canal_pipeline, csv_pipeline, parquet_pipeline
 from tests.support.verify import CSV, differences, read
 
 
@@ -38,6 +38,14 @@ def test_as_csv_without_quotes_and_a_header_in_each_file(tmp_path: Path) -> None
 
 def test_as_canal_json(tmp_path: Path) -> None:
     arrives(canal_pipeline(tmp_path, nasty_log().write(tmp_path / "events.jsonl")))
+
+
+def test_as_parquet(tmp_path: Path) -> None:
+    arrives(parquet_pipeline(tmp_path, nasty_log().write(tmp_path / "events.jsonl")))
+
+
+def test_as_avro(tmp_path: Path) -> None:
+    arrives(avro_pipeline(tmp_path, nasty_log().write(tmp_path / "events.jsonl")))
 
 
 def test_from_plain_gzip_and_zstd_parts(tmp_path: Path) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from afterbay_nodes.encoders.encode_avro import EncodeAvro
 from afterbay_nodes.encoders.encode_canal_json import EncodeCanalJson
 from afterbay_nodes.encoders.encode_csv import EncodeCsv
 from afterbay_nodes.encoders.encode_debezium_json import EncodeDebeziumJson
+from afterbay_nodes.encoders.encode_parquet import EncodeParquet
 
 
 @pytest.mark.parametrize(
@@ -127,6 +129,34 @@ def test_the_identity_changes_with_every_option() -> None:
     assert all(EncodeDebeziumJson(**option).identity() != EncodeDebeziumJson().identity() for option in debezium)
 
 
+def test_only_what_changes_the_columns_is_identity_where_files_name_their_compression() -> None:
+    columns: list[dict[str, Any]] = [
+        {"temporal": "native"},
+        {"wide_decimals": "decimal256"},
+        {"output_old_value": True},
+    ]
+    assert {name for option in columns for name in option} | {"compression"} == set(EncodeParquet.model_fields)
+    assert all(EncodeParquet(**option).identity() != EncodeParquet().identity() for option in columns)
+    assert EncodeParquet(compression="none").identity() == EncodeParquet().identity()
+    assert EncodeAvro(output_old_value=True).identity() != EncodeAvro().identity()
+    assert EncodeAvro(codec="none").identity() == EncodeAvro().identity()
+
+
+@pytest.mark.parametrize(
+    ("node", "options"),
+    [
+        (EncodeParquet, {"compression": "brotli"}),
+        (EncodeParquet, {"temporal": "utc"}),
+        (EncodeParquet, {"wide_decimals": "double"}),
+        (EncodeAvro, {"codec": "snappy"}),
+        (EncodeAvro, {"registry": "http://localhost"}),
+    ],
+)
+def test_options_of_binary_files_that_are_not_there_are_refused(node: Any, options: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        node(**options)
+
+
 def test_the_facts_are_what_differs_from_the_defaults() -> None:
     assert EncodeCsv().facts() == {}
     assert EncodeCsv(delimiter="\t", include_commit_ts=True).facts() == {
@@ -135,9 +165,13 @@ def test_the_facts_are_what_differs_from_the_defaults() -> None:
     }
     assert EncodeDebeziumJson(envelope="payload").facts() == {"envelope": "payload"}
     assert EncodeCanalJson(content_compatible=True).facts() == {"content_compatible": "True"}
+    assert EncodeParquet(compression="none").facts() == {"compression": "none"}
+    assert EncodeAvro(codec="zstandard").facts() == {"codec": "zstandard"}
 
 
 def test_encoders_may_run_side_by_side() -> None:
     assert EncodeCsv.capabilities.parallel
     assert EncodeCanalJson.capabilities.parallel
     assert EncodeDebeziumJson.capabilities.parallel
+    assert EncodeParquet.capabilities.parallel
+    assert EncodeAvro.capabilities.parallel

@@ -12,12 +12,21 @@ from afterbay.errors import RunFailed
 from afterbay.messages import ChangeBatch, Op
 from afterbay.node import Transform
 from afterbay.schema import Column
+from afterbay_nodes.encoders.encode_avro import EncodeAvro
 from afterbay_nodes.encoders.encode_canal_json import EncodeCanalJson
 from afterbay_nodes.encoders.encode_csv import EncodeCsv
 from afterbay_nodes.encoders.encode_debezium_json import EncodeDebeziumJson
+from afterbay_nodes.encoders.encode_parquet import EncodeParquet
 from tests.support.batches import COMMIT_TS, batch, encode, image, table
 
-ENCODERS: list[Transform[Any, Any]] = [EncodeCsv(), EncodeCsv(delimiter="||"), EncodeCanalJson(), EncodeDebeziumJson()]
+ENCODERS: list[Transform[Any, Any]] = [
+    EncodeCsv(),
+    EncodeCsv(delimiter="||"),
+    EncodeCanalJson(),
+    EncodeDebeziumJson(),
+    EncodeParquet(),
+    EncodeAvro(),
+]
 NOTES = table(Column("id", "int"), Column("note", "text"))
 
 
@@ -46,7 +55,16 @@ def test_surrogates_cut_and_overlong_characters_are_refused(node: Transform[Any,
         encode(node, replace(batch(NOTES, [(1, "x")]), rows=rows))
 
 
-@pytest.mark.parametrize("node", [EncodeCsv(output_old_value=True), EncodeCanalJson(), EncodeDebeziumJson()])
+@pytest.mark.parametrize(
+    "node",
+    [
+        EncodeCsv(output_old_value=True),
+        EncodeCanalJson(),
+        EncodeDebeziumJson(),
+        EncodeParquet(output_old_value=True),
+        EncodeAvro(output_old_value=True),
+    ],
+)
 def test_before_images_that_are_written_are_checked_too(node: Transform[Any, Any]) -> None:
     changes = batch(NOTES, [(1, "x"), (2, "y")], ops=[Op.UPDATE, Op.UPDATE], before=[(1, "x"), (2, "y")])
     bad = pa.RecordBatch.from_arrays([changes.rows.column(0), _not_utf8(1, 2)], schema=NOTES.arrow_schema)
@@ -129,6 +147,13 @@ def test_columns_that_do_not_fit_the_rows_are_refused(
     changes: ChangeBatch = replace(batch(NOTES, [(1, "x")]), **{column: values})
     with pytest.raises(RunFailed, match=rf"\[{code}\]"):
         encode(node, changes)
+
+
+@pytest.mark.parametrize("node", [EncodeParquet(), EncodeAvro()])
+@pytest.mark.parametrize("ordinals", [pa.array([None], pa.uint32()), pa.array([0, 1], pa.uint32())])
+def test_ordinals_that_are_written_are_checked_too(node: Transform[Any, Any], ordinals: pa.Array) -> None:
+    with pytest.raises(RunFailed, match=r"\[encode.shape\]"):
+        encode(node, replace(batch(NOTES, [(1, "x")]), ordinals=ordinals))
 
 
 @pytest.mark.parametrize("node", ENCODERS)

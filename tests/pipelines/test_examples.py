@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.reader.bucket import Bucket, read_bucket
+from tests.acceptance.test_quickstart import total_after_each_commit
+from tests.reader.bucket import Bucket, Form, read_bucket
 from tests.reader.canal_rows import CanalForm
 from tests.reader.csv_rows import CsvDialect
+from tests.reader.described_rows import ParquetForm
 from tests.reader.paths import StoreShape
 from tests.support.cli import REPOSITORY, afterbay
 
@@ -17,7 +19,7 @@ FOLDER = REPOSITORY / "pipelines"
 CSV = CsvDialect(commit_ts=True)
 
 
-def sound(root: Path, shape: StoreShape, form: CsvDialect | CanalForm) -> Bucket:
+def sound(root: Path, shape: StoreShape, form: Form) -> Bucket:
     bucket = read_bucket(root, shape, form)
     assert bucket.findings == ()
     assert bucket.unindexed == ()
@@ -49,6 +51,11 @@ def fan_out(cwd: Path) -> None:
     assert archive.checkpoint == reporting.checkpoint
 
 
+def parquet_lake(cwd: Path) -> None:
+    bucket = sound(cwd / "afterbay-demo" / "parquet", StoreShape("parquet", date="none"), ParquetForm())
+    assert len(set(total_after_each_commit(bucket))) == 1
+
+
 def python_function(cwd: Path) -> None:
     bucket = sound(cwd / "afterbay-demo" / "masked", StoreShape("csv", date="month"), CSV)
     for versions in bucket.tables.values():
@@ -66,6 +73,7 @@ def quickstart(cwd: Path) -> None:
 EXAMPLES: dict[str, Callable[[Path], None]] = {
     "change_log_to_files": change_log_to_files,
     "fan_out": fan_out,
+    "parquet_lake": parquet_lake,
     "python_function": python_function,
     "quickstart": quickstart,
 }

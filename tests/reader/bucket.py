@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from tests.reader import canal_rows, csv_rows, schema_file
+from tests.reader import canal_rows, csv_rows, described_rows, schema_file
 from tests.reader.canal_rows import CanalForm
 from tests.reader.csv_rows import CsvDialect
+from tests.reader.described_rows import AvroForm, ParquetForm
 from tests.reader.findings import Damage, Finding
 from tests.reader.paths import (
     DataPath,
@@ -32,6 +34,14 @@ from tests.reader.paths import (
 from tests.reader.rows import Row
 from tests.reader.schema_file import SchemaFile
 
+Form = CsvDialect | CanalForm | ParquetForm | AvroForm
+
+_READERS: Mapping[type[Form], Callable[[bytes, Any, SchemaFile, str], Iterator[Row]]] = {
+    CsvDialect: csv_rows.rows,
+    CanalForm: canal_rows.rows,
+    ParquetForm: described_rows.parquet_rows,
+    AvroForm: described_rows.avro_rows,
+}
 _METADATA = re.compile(rb'\{"checkpoint-ts":(0|[1-9]\d*)\}')
 
 
@@ -76,7 +86,7 @@ class Bucket:
         return short
 
 
-def read_bucket(root: Path, shape: StoreShape, form: CsvDialect | CanalForm) -> Bucket:
+def read_bucket(root: Path, shape: StoreShape, form: Form) -> Bucket:
     """Reads everything under `root`. Damage becomes findings; only an unreadable disk raises."""
     return _Reading(root, shape, form).bucket()
 
@@ -84,7 +94,7 @@ def read_bucket(root: Path, shape: StoreShape, form: CsvDialect | CanalForm) -> 
 class _Reading:
     """One pass over one root. Collects findings as it goes."""
 
-    def __init__(self, root: Path, shape: StoreShape, form: CsvDialect | CanalForm) -> None:
+    def __init__(self, root: Path, shape: StoreShape, form: Form) -> None:
         self._root = root
         self._shape = shape
         self._form = form
@@ -203,15 +213,9 @@ class _Reading:
 
     def _rows(self, path: str, schema: SchemaFile) -> list[Row]:
         data = (self._root / path).read_bytes()
-        form = self._form
-        read = (
-            csv_rows.rows(data, form, schema, path)
-            if isinstance(form, CsvDialect)
-            else canal_rows.rows(data, form, schema, path)
-        )
         rows: list[Row] = []
         try:
-            rows.extend(read)
+            rows.extend(_READERS[type(self._form)](data, self._form, schema, path))
         except Damage as damage:
             self._find(damage.rule, path, damage.message)
         return rows

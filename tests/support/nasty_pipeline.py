@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.verify import CANAL, CSV, Form
+from tests.support.verify import AVRO, CANAL, CSV, PARQUET, Form
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,16 @@ def canal_pipeline(folder: Path, events: str | Path, **nodes: dict[str, Any]) ->
     return _written(folder, events, {"type": "encode_canal_json", "parallelism": 2}, CANAL, nodes)
 
 
+def parquet_pipeline(folder: Path, events: str | Path, **nodes: dict[str, Any]) -> NastyPipeline:
+    """The same as Parquet: files that are assembled when they are flushed."""
+    return _written(folder, events, {"type": "encode_parquet", "parallelism": 2}, PARQUET, nodes)
+
+
+def avro_pipeline(folder: Path, events: str | Path, **nodes: dict[str, Any]) -> NastyPipeline:
+    """The same as Avro."""
+    return _written(folder, events, {"type": "encode_avro", "parallelism": 2}, AVRO, nodes)
+
+
 def _written(
     folder: Path, events: str | Path, encoder: dict[str, Any], form: Form, changed: dict[str, dict[str, Any]]
 ) -> NastyPipeline:
@@ -69,4 +79,4 @@ def _written(
 
 def _files(folder: Path) -> Iterator[str]:
     for _, _, names in os.walk(folder):
-        yield from (name for name in names if name.endswith((".csv", ".json")) and name.startswith("CDC"))
+        yield from (name for name in names if name.startswith("CDC") and not name.endswith(".index"))

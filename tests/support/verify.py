@@ -6,16 +6,20 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 
+from tests.reader import bucket
 from tests.reader.bucket import Bucket, TableVersion, read_bucket
 from tests.reader.canal_rows import CanalForm
 from tests.reader.csv_rows import CsvDialect
+from tests.reader.described_rows import AvroForm, ParquetForm
 from tests.reader.paths import StoreShape
 from tests.reader.rows import Row
 from tests.support.nasty_log import NastyLog, WantedRow, WantedVersion
 
 CSV = (StoreShape("csv"), CsvDialect(commit_ts=True))
 CANAL = (StoreShape("json"), CanalForm())
-Form = tuple[StoreShape, CsvDialect | CanalForm]
+PARQUET = (StoreShape("parquet"), ParquetForm())
+AVRO = (StoreShape("avro"), AvroForm())
+Form = tuple[StoreShape, bucket.Form]
 Plain = tuple[str, int | None, tuple[str | None, ...], tuple[str | None, ...] | None]
 
 
@@ -137,7 +141,7 @@ def _found(row: Row) -> Plain:
 
 
 def _wanted(row: WantedRow, form: Form) -> Plain:
-    if isinstance(form[1], CsvDialect):
+    if not isinstance(form[1], CanalForm):
         return row.op, row.commit_ts, tuple(cell.csv for cell in row.cells), None
     old = None if row.old is None else tuple(cell.canal for cell in row.old)
     return row.op, row.commit_ts, tuple(cell.canal for cell in row.cells), old

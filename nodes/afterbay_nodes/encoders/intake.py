@@ -64,6 +64,10 @@ class Intake:
             if batch.before.num_rows != n:
                 raise refused(batch, node, "encode.shape", f"{batch.before.num_rows} before-images for {n} rows")
             self._check_image(batch, batch.before, node)
+        if len(batch.ordinals) != n or batch.ordinals.null_count:
+            raise refused(
+                batch, node, "encode.shape", f"ordinals has {len(batch.ordinals)} values for {n} rows, or nulls"
+            )
 
     def _check_image(self, batch: ChangeBatch, image: pa.RecordBatch, node: str) -> None:
         expected = self.schema.arrow_schema
