@@ -50,6 +50,22 @@ def test_the_books_balance_after_each_commit(tmp_path: Path, encoder: Encoder, e
     assert run(tmp_path, encoder) == 0, "a second run has nothing to do"
 
 
+@pytest.mark.parametrize(
+    ("encoder", "extension", "form"), [(EncodeParquet(), "parquet", ParquetForm()), (EncodeAvro(), "avro", AvroForm())]
+)
+def test_a_file_of_no_bytes_holds_no_rows_and_a_damaged_one_is_found(
+    tmp_path: Path, encoder: Encoder, extension: str, form: Form
+) -> None:
+    run(tmp_path, encoder)
+    first, second, *_ = sorted((tmp_path / "lake").rglob(f"CDC*.{extension}"))
+    data = bytearray(second.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    first.write_bytes(b"")
+    second.write_bytes(data)
+    found = read_bucket(tmp_path / "lake", StoreShape(extension, date="none"), form).findings
+    assert {finding.path for finding in found} == {second.relative_to(tmp_path / "lake").as_posix()}
+
+
 def test_the_books_balance_in_pyarrow_alone(tmp_path: Path) -> None:
     """Every file of every table in the order of its name, the last row of each account counts."""
     run(tmp_path, EncodeParquet())

@@ -90,7 +90,9 @@ def test_importing_the_face_loads_nothing_heavy() -> None:
 def test_compiling_a_pipeline_loads_no_store_no_database_and_no_graph_library() -> None:
     text = (
         "nodes: {a: {type: demo}, csv: {type: encode_csv, inputs: a}, "
-        "spool: {type: spool, inputs: csv}, lake: {type: cloud_storage, inputs: spool, uri: s3://b/x}}"
+        "spool: {type: spool, inputs: csv}, lake: {type: cloud_storage, inputs: spool, uri: s3://b/x}, "
+        "parquet: {type: encode_parquet, inputs: a}, avro: {type: encode_avro, inputs: a}, "
+        "one: {type: blackhole, inputs: parquet}, two: {type: blackhole, inputs: avro}}"
     )
     compile_it = (
         "import pathlib, tempfile\nfrom afterbay import Pipeline\n"
@@ -99,4 +101,5 @@ def test_compiling_a_pipeline_loads_no_store_no_database_and_no_graph_library() 
         f"    file.write_text({text!r})\n"
         "    Pipeline.from_yaml(file).compile()"
     )
-    assert not loaded_after(compile_it) & {"networkx", "boto3", "botocore", "sqlite_utils", "opentelemetry.sdk"}
+    heavy = {"networkx", "boto3", "botocore", "sqlite_utils", "opentelemetry.sdk", "fastavro", "pyarrow.parquet"}
+    assert not loaded_after(compile_it) & heavy

@@ -58,7 +58,7 @@ def parquet_rows(data: bytes, form: ParquetForm, schema: SchemaFile, path: str) 
         return iter(())  # a fence
     try:
         table = pq.read_table(io.BytesIO(data), page_checksum_verification=True)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:
         raise Damage("file.form", f"this is no Parquet file: {error}") from error
     fields = [table.schema.field(number) for number in range(len(table.schema))]
     _check_table(json.loads((table.schema.metadata or {})[b"afterbay.table"]), schema)

@@ -111,6 +111,7 @@ class ParquetEncoder(TransformOperator[ChangeBatch, EncodedBatch]):
         return encoded(item, table.format, (message_of(rows),))
 
     def _table(self, schema: TableSchema) -> ParquetTable:
+        intake = Intake.of(schema, self._node)
         columns = parquet_columns(schema.stored_columns, self._options.forms)
         fields = [column.field for column in columns]
         own = [
@@ -122,7 +123,7 @@ class ParquetEncoder(TransformOperator[ChangeBatch, EncodedBatch]):
         metadata = {TABLE_KEY: as_text(table_facts(schema))}
         arrow = pa.schema([*own, *fields, *before], metadata)
         assembler = ParquetAssembler(arrow, self._options.compression)
-        return ParquetTable(Intake.of(schema, self._node), columns, arrow, FileFormat("parquet", assembler=assembler))
+        return ParquetTable(intake, columns, arrow, FileFormat("parquet", assembler=assembler))
 
     def _image(self, batch: ChangeBatch, image: pa.RecordBatch, table: ParquetTable) -> list[pa.Array]:
         return [

@@ -86,9 +86,7 @@ class CloudStorage(Sink[SpoolEntry]):
     uri: Annotated[str, Field(description="where to write", examples=["s3://bucket/orders", "./lake"])]
     shards: Annotated[int, Field(description="shards; a table belongs to one of them")] = 16
     flush_interval: Annotated[Duration, Field(description="longest wait of a table's oldest pending row")] = 5.0
-    file_size: Annotated[ByteSize, Field(description="bytes in the spool at which a table's rows become a file")] = (
-        64 << 20
-    )
+    file_size: Annotated[ByteSize, Field(description="bytes in the spool at which rows become a file")] = 64 << 20
     flush_concurrency: Annotated[int, Field(ge=1, le=512, description="parts of one object side by side")] = 1
     upload_concurrency: Annotated[
         int | None, Field(ge=1, le=1024, description="objects side by side; default: as many as shards")

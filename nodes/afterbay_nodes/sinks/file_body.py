@@ -85,7 +85,9 @@ class FileBodies:
         with _room(self._disk, sum(sizes)), closing(self._scratch.create()) as file:
             with _room(self._memory, held):
                 assembler.assemble((item.entry.read() for item in pending), file)
-            yield FileBody(file.parts(), file.size, file.crc, 0)
+            parts = file.parts()
+            yield FileBody(parts, file.size, file.crc, 0)
+            parts.clear()
 
 
 @contextmanager

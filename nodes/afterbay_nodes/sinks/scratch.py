@@ -10,7 +10,6 @@ import io
 import mmap
 import os
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -53,7 +52,7 @@ class ScratchFile(io.RawIOBase):
         self.crc = crc32(view, self.crc)
         return view.nbytes
 
-    def parts(self) -> Sequence[Part]:
+    def parts(self) -> list[Part]:
         """What was written, mapped: nothing is read into the heap (I8). The bytes stay as long as a part is held."""
         try:
             mapped = mmap.mmap(self._file.fileno(), self.size, access=mmap.ACCESS_READ) if self.size else b""
