@@ -38,7 +38,14 @@ STEPS = [
     *("link:1:before", "link:1:after", "link:9:before", "link:18:after", "link:29:before"),
     *("rename:1:before", "rename:1:after", "rename:8:before", "rename:14:after"),
     *("commit:2:before", "commit:3:after", "commit:12:before", "commit:25:after", "commit:38:before"),
-    *("fdatasync:20:before", "fdatasync:41:after", "fsync:10:after", "fsync:90:before", "unlink:1:after"),
+    *(
+        "fdatasync:20:before",
+        "fdatasync:41:after",
+        "fsync:10:after",
+        "fsync:90:before",
+        "unlink:1:before",
+        "unlink:3:after",
+    ),
 ]
 
 

@@ -42,7 +42,7 @@ def table(schema: str = "shop", name: str = "orders", *, id: int | None = None, 
         (Layout(file_index_digit=21), table(), "shop/orders/445/2024-05-17/CDC00000000000000000007.csv"),
         (Layout(use_table_id_as_path=True), table(id=12), "12/445/2024-05-17/CDC00000000000000000007.csv"),
         (Layout(use_table_id_as_path=True), table(id=12, part=99), "99/445/2024-05-17/CDC00000000000000000007.csv"),
-        (Layout(), table("..", "a/b"), "%2E./a%2Fb/445/2024-05-17/CDC00000000000000000007.csv"),
+        (Layout(), table("..", "a/b"), "%2E%2E/a%2Fb/445/2024-05-17/CDC00000000000000000007.csv"),
     ],
 )
 def test_a_data_file_lies_where_the_protocol_says(layout: Layout, schema: TableSchema, key: str) -> None:

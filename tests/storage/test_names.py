@@ -33,6 +33,7 @@ def test_a_level_stays_in_its_directory_and_collides_with_nothing_of_the_protoco
 
     assert levels(level) == [level]
     assert not level.startswith(".")
+    assert not level.endswith((".", " "))
     assert level not in RESERVED
     assert not re.search(r"[/\\\x00-\x1f\x7f-\x9f]", level)
     assert len(level.encode()) <= LONGEST_NAME
@@ -51,7 +52,7 @@ def test_a_level_says_its_name_unless_it_was_cut(name: str) -> None:
     )
 )
 def test_ordinary_names_stay_as_they_are(name: str) -> None:
-    assert name in RESERVED or escape(name) == name or len(name.encode()) > LONGEST_NAME
+    assert name in RESERVED or name.endswith(" ") or escape(name) == name or len(name.encode()) > LONGEST_NAME
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,11 @@ def test_ordinary_names_stay_as_they_are(name: str) -> None:
         ("orders", "orders"),
         ("order lines", "order lines"),
         ("a.b", "a.b"),
-        ("..", "%2E."),
+        ("..", "%2E%2E"),
+        ("t.", "t%2E"),
+        ("t ", "t%20"),
+        (" t", " t"),
+        ("t. .", "t. %2E"),
         ("../../etc", "%2E.%2F..%2Fetc"),
         ("a/b", "a%2Fb"),
         ("a\\b", "a%5Cb"),

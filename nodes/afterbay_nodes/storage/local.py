@@ -47,6 +47,12 @@ class LocalStore:
         try:
             self._tree.root.mkdir(parents=True, exist_ok=True)
             self._draft(self._tree.descriptor(), [memoryview(b"afterbay")]).close()
+            scratch = self._tree.make(HIDDEN)
+            try:
+                self._tree.probe(scratch)
+            finally:
+                os.close(scratch)
+                self._tree.prune(HIDDEN)
         except OSError as error:
             verdict = judge(error)
             raise EnvironmentRefused(

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import threading
+import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -75,11 +76,13 @@ class Tree:
 
     Paths are relative, with `/`; "" is the root. A path is known once it exists durably with no link on its way;
     then it is opened in one step. Known paths are bounded: the oldest is forgotten, and only checked again when met.
+    `folds`: the file system takes two names for one that differ only by case or by Unicode form.
     """
 
     def __init__(self, root: Path, display: str) -> None:
         self.root = root
         self._display = display
+        self.folds = False
         self._descriptor: int | None = None
         self._opening = threading.Lock()
         self._known: dict[str, None] = {}
@@ -98,6 +101,15 @@ class Tree:
                         hint="make the folder, or correct the uri",
                     ) from error
             return self._descriptor
+
+    def probe(self, scratch: int) -> None:
+        """Finds out whether the file system folds names, in the open folder `scratch` below the root."""
+        for name, twin in (("probe-A", "probe-a"), ("probe-\u00e9", "probe-e\u0301")):
+            os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=scratch))
+            try:
+                self.folds = self.folds or _is_there(twin, scratch)
+            finally:
+                os.unlink(name, dir_fd=scratch)
 
     def close(self) -> None:
         """Gives the root's descriptor back."""
@@ -136,6 +148,8 @@ class Tree:
                     met.append((opened[-1], path))
                     with contextlib.suppress(FileExistsError):
                         os.mkdir(level, dir_fd=opened[-1])
+                    if self.folds:
+                        self._refuse_another(level, opened[-1], path)
                 opened.append(self._step(level, opened[-1], path))
         except BaseException:
             for descriptor in opened:
@@ -236,6 +250,18 @@ class Tree:
         finally:
             folder.close()
 
+    def _refuse_another(self, level: str, folder: int, path: str) -> None:
+        """Two tables in one folder could never be told apart again (I10)."""
+        there = os.listdir(folder)
+        if level not in there:
+            other = next((name for name in there if _folded(name) == _folded(level)), "another")
+            raise RunFailed(
+                "store.folded",
+                f"the folder '{path}' in {self._display} would be '{other}', which is there: this file system does not "
+                "tell names apart that differ only by case or by Unicode form",
+                hint="write to a file system or bucket that does, or give one of the tables another name by a route",
+            )
+
     def _step(self, level: str, folder: int, path: str) -> int:
         try:
             return _open(level, folder)
@@ -257,6 +283,10 @@ class Tree:
 
 def _open(path: str, folder: int) -> int:
     return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def _is_there(level: str, folder: int) -> bool:

@@ -1,9 +1,10 @@
 r"""Names from a database as levels of a path: reversible, and never out of their directory (I10).
 
 Ordinary names, spaces and Unicode included, stay as they are. Escaped as `%` and two hex digits a byte of UTF-8:
-`%` `/` `\`, control characters, lone surrogates, a leading `.`, and the first letter of a name that the protocol
-uses itself (`meta`, `metadata`). The empty name is `%_`. A level of more than 200 bytes is cut after 160 and
-followed by `%~` and 32 hex digits of the SHA-256 of the whole name; its full name stands in its schema files.
+`%` `/` `\`, control characters, lone surrogates, a leading or trailing `.`, a trailing space (some stores drop those
+two), and the first letter of a name that the protocol uses itself (`meta`, `metadata`). The empty name is `%_`. A level
+of more than 200 bytes is cut after 160 and followed by `%~` and 32 hex digits of the SHA-256 of the whole name; its
+full name stands in its schema files.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ RESERVED = frozenset({"meta", "metadata"})
 _KEPT_BYTES = 160
 _EMPTY = "%_"
 _DIGEST = "%~"
-_UNSAFE = re.compile(r"[%/\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]|^\.")
+_UNSAFE = re.compile(r"[%/\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]|^\.|[. ]\Z")
 _ESCAPED = re.compile(r"((?:%[0-9A-F]{2})+)")
 _WHOLE_UNITS = re.compile(r"(?:%[0-9A-F]{2}|[^%])*")
 
