@@ -244,12 +244,30 @@ class DdlKind(IntEnum):
     DROP_VIEW = 24
     RECOVER_TABLE = 25
     MODIFY_SCHEMA_CHARSET = 26
+    SET_TIFLASH_REPLICA = 30
     ADD_PRIMARY_KEY = 32
     DROP_PRIMARY_KEY = 33
+    MODIFY_AUTO_ID_CACHE = 39
+    REBASE_AUTO_RANDOM = 40
     ALTER_INDEX_VISIBILITY = 41
     EXCHANGE_PARTITION = 42
+    ADD_CHECK = 43
+    DROP_CHECK = 44
+    ALTER_CHECK = 45
     RENAME_TABLES = 47
+    MODIFY_TABLE_ATTRIBUTES = 49
+    MODIFY_PARTITION_ATTRIBUTES = 50
+    MODIFY_PARTITION_PLACEMENT = 54
+    MODIFY_TABLE_PLACEMENT = 56
+    CACHE_TABLE = 57
+    NOCACHE_TABLE = 59
     CREATE_TABLES = 60
+    MULTI_SCHEMA_CHANGE = 61
+    REORGANIZE_PARTITION = 64
+    MODIFY_TTL = 65
+    REMOVE_TTL = 67
+    PARTITION_TABLE = 71
+    REMOVE_PARTITIONING = 72
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +288,9 @@ class TableChange:
 class SchemaChange:
     """A DDL at `commit_ts`. Every change of the affected tables below it is before it in the stream.
 
-    `tables` is empty for a schema-level DDL, which then names its `database`.
+    `tables` is empty for a schema-level DDL, which then names its `database`. A table that is several dispatchers (its
+    partitions) has an entry for each. Several renames are in the order in which they were done; an exchange of a
+    partition names the table without partitions first, then the partitioned one.
     """
 
     partition: str

@@ -34,8 +34,12 @@ class Clause:
 
 def parse_qualified(cursor: Cursor) -> tuple[str | None, str]:
     """``[schema.]table``."""
+    start = cursor.token.start
     first = cursor.name()
-    return (first, cursor.name()) if cursor.takes(".") else (None, first)
+    if cursor.takes("."):
+        return first, cursor.name()
+    cursor.bare.append(start)
+    return None, first
 
 
 def parse_clause(cursor: Cursor) -> Clause:
@@ -85,7 +89,16 @@ def _add(cursor: Cursor) -> Clause:
     while cursor.takes(","):
         definitions.append(parse_definition(cursor))
     cursor.expect(")")
-    return Clause(DdlKind.ADD_COLUMN, AddColumns(tuple(definitions)))
+    kind = DdlKind.ADD_COLUMN if len(definitions) == 1 else DdlKind.MULTI_SCHEMA_CHANGE
+    return Clause(kind, AddColumns(tuple(definitions)))
+
+
+def kind_of(clauses: Sequence[Clause]) -> DdlKind:
+    """The kind of a statement: a rename if one is in it, else that of its only clause that has one, else several."""
+    kinds = [clause.kind for clause in clauses if clause.kind is not DdlKind.NONE]
+    if DdlKind.RENAME_TABLE in kinds:
+        return DdlKind.RENAME_TABLE
+    return DdlKind.MULTI_SCHEMA_CHANGE if len(kinds) > 1 else next(iter(kinds), DdlKind.NONE)
 
 
 def parse_key(cursor: Cursor) -> Clause | None:
@@ -105,7 +118,7 @@ def parse_key(cursor: Cursor) -> Clause | None:
         return Clause(DdlKind.ADD_FOREIGN_KEY)
     if cursor.takes("CHECK"):
         _skip_clause(cursor)
-        return Clause(DdlKind.NONE)
+        return Clause(DdlKind.ADD_CHECK)
     if cursor.takes("VECTOR", "INDEX") or cursor.takes_any("INDEX", "KEY", "FULLTEXT", "SPATIAL"):
         _skip_clause(cursor)
         return Clause(DdlKind.ADD_INDEX)
@@ -145,9 +158,12 @@ def _drop(cursor: Cursor) -> Clause:
     if cursor.takes("PARTITION"):
         _skip_list(cursor)
         return Clause(DdlKind.DROP_TABLE_PARTITION)
-    if cursor.takes_any("INDEX", "KEY", "CONSTRAINT", "CHECK"):
+    if cursor.takes_any("INDEX", "KEY"):
         _skip_clause(cursor)
         return Clause(DdlKind.DROP_INDEX)
+    if cursor.takes_any("CONSTRAINT", "CHECK"):
+        _skip_clause(cursor)
+        return Clause(DdlKind.DROP_CHECK)
     cursor.takes("COLUMN")
     optional = _takes_if_exists(cursor)
     name = cursor.name()
@@ -169,9 +185,12 @@ def _rename(cursor: Cursor) -> Clause:
 
 
 def _alter(cursor: Cursor) -> Clause:
-    if cursor.takes_any("INDEX", "CHECK", "CONSTRAINT"):
+    if cursor.takes("INDEX"):
         _skip_clause(cursor)
         return Clause(DdlKind.ALTER_INDEX_VISIBILITY)
+    if cursor.takes_any("CHECK", "CONSTRAINT"):
+        _skip_clause(cursor)
+        return Clause(DdlKind.ALTER_CHECK)
     cursor.takes("COLUMN")
     name = cursor.name()
     if cursor.takes("DROP", "DEFAULT"):
@@ -187,40 +206,63 @@ def _alter(cursor: Cursor) -> Clause:
 _OPTIONS: dict[str, DdlKind] = {
     "COMMENT": DdlKind.MODIFY_TABLE_COMMENT,
     "AUTO_INCREMENT": DdlKind.REBASE_AUTO_ID,
-    "AUTO_RANDOM_BASE": DdlKind.REBASE_AUTO_ID,
-    "AUTO_ID_CACHE": DdlKind.NONE,
+    "AUTO_RANDOM_BASE": DdlKind.REBASE_AUTO_RANDOM,
+    "AUTO_ID_CACHE": DdlKind.MODIFY_AUTO_ID_CACHE,
     "SHARD_ROW_ID_BITS": DdlKind.SHARD_ROW_ID,
-    "DEFAULT": DdlKind.MODIFY_TABLE_CHARSET,
-    "CHARACTER": DdlKind.MODIFY_TABLE_CHARSET,
-    "CHARSET": DdlKind.MODIFY_TABLE_CHARSET,
-    "COLLATE": DdlKind.MODIFY_TABLE_CHARSET,
+    "ATTRIBUTES": DdlKind.MODIFY_TABLE_ATTRIBUTES,
+    "PLACEMENT": DdlKind.MODIFY_TABLE_PLACEMENT,
+    "CACHE": DdlKind.CACHE_TABLE,
+    "NOCACHE": DdlKind.NOCACHE_TABLE,
+    **dict.fromkeys(("DEFAULT", "CHARACTER", "CHARSET", "COLLATE"), DdlKind.MODIFY_TABLE_CHARSET),
+    **dict.fromkeys(("TTL", "TTL_ENABLE", "TTL_JOB_INTERVAL"), DdlKind.MODIFY_TTL),
     **dict.fromkeys(
         (
-            *("ENGINE", "ROW_FORMAT", "ALGORITHM", "LOCK", "FORCE", "ORDER", "STATS_PERSISTENT", "KEY_BLOCK_SIZE"),
-            *("ANALYZE", "CHECK", "OPTIMIZE", "REBUILD", "REPAIR", "COALESCE", "REORGANIZE", "REMOVE", "PARTITION"),
-            *("ENABLE", "DISABLE", "WITH", "WITHOUT", "TTL", "TTL_ENABLE", "TTL_JOB_INTERVAL", "CACHE", "NOCACHE"),
-            *("SET", "COMPACT", "PLACEMENT", "COMPRESSION", "STATS_AUTO_RECALC", "STATS_SAMPLE_PAGES", "PRE_SPLIT"),
+            *("ENGINE", "ROW_FORMAT", "ALGORITHM", "LOCK", "FORCE", "STATS_PERSISTENT", "KEY_BLOCK_SIZE", "SET"),
+            *("ENABLE", "DISABLE", "WITH", "WITHOUT", "COMPACT", "COMPRESSION", "PRE_SPLIT"),
+            *("STATS_AUTO_RECALC", "STATS_SAMPLE_PAGES"),
         ),
         DdlKind.NONE,
     ),
 }
+_PHRASES: tuple[tuple[tuple[str, ...], DdlKind], ...] = (
+    (("REMOVE", "PARTITIONING"), DdlKind.REMOVE_PARTITIONING),
+    (("REMOVE", "TTL"), DdlKind.REMOVE_TTL),
+    (("SET", "TIFLASH", "REPLICA"), DdlKind.SET_TIFLASH_REPLICA),
+)
+# Their own commas cannot be told from those between clauses, so they come last or alone.
+_TAILS: tuple[tuple[tuple[str, ...], DdlKind], ...] = (
+    (("PARTITION", "BY"), DdlKind.PARTITION_TABLE),
+    (("REORGANIZE", "PARTITION"), DdlKind.REORGANIZE_PARTITION),
+    (("COALESCE", "PARTITION"), DdlKind.REORGANIZE_PARTITION),
+    *(((word,), DdlKind.NONE) for word in ("ANALYZE", "CHECK", "OPTIMIZE", "REBUILD", "REPAIR", "ORDER")),
+)
 
 
 def _option(cursor: Cursor) -> Clause:
-    word = cursor.token.upper
     if cursor.takes("CONVERT", "TO"):
         cursor.takes_any("CHARACTER", "CHARSET")
         cursor.takes("SET")
         binary = cursor.token.text.lower() == "binary"
         _skip_clause(cursor)
         return Clause(DdlKind.MODIFY_TABLE_CHARSET, MakeBinary() if binary else None)
+    for words, kind in _TAILS:
+        if cursor.takes(*words):
+            _skip_list(cursor)
+            return Clause(kind)
+    for words, kind in _PHRASES:
+        if cursor.takes(*words):
+            _skip_clause(cursor)
+            return Clause(kind)
+    if cursor.takes("PARTITION"):
+        cursor.name()
+        placed = cursor.sees("PLACEMENT")
+        _skip_clause(cursor)
+        return Clause(DdlKind.MODIFY_PARTITION_PLACEMENT if placed else DdlKind.MODIFY_PARTITION_ATTRIBUTES)
+    word = cursor.token.upper
     if word not in _OPTIONS:
         raise cursor.error("this clause of ALTER TABLE is not known")
     cursor.next()
-    if word in ("PARTITION", "REORGANIZE", "COALESCE", "ANALYZE", "CHECK", "OPTIMIZE", "REBUILD", "REPAIR", "ORDER"):
-        _skip_list(cursor)
-    else:
-        _skip_clause(cursor)
+    _skip_clause(cursor)
     return Clause(_OPTIONS[word])
 
 

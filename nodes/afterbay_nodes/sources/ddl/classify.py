@@ -7,6 +7,7 @@ from afterbay.schema import Column, TableName
 from afterbay_nodes.sources.ddl.alter import (
     Clause,
     apply,
+    kind_of,
     parse_clause,
     parse_key,
     parse_key_columns,
@@ -20,6 +21,7 @@ from afterbay_nodes.sources.ddl.statement import (
     AddKey,
     AlterTable,
     CreateTable,
+    CreateTables,
     DropTables,
     ExchangePartition,
     RenameTables,
@@ -28,18 +30,44 @@ from afterbay_nodes.sources.ddl.statement import (
     TruncateTable,
     Unknown,
 )
-from afterbay_nodes.sources.ddl.tokenizer import Cursor, SqlError
+from afterbay_nodes.sources.ddl.tokenizer import Cursor, SqlError, statements
 
 _VIEW_WORDS = ("ALGORITHM", "DEFINER", "SQL", "VIEW")
 
 
 def classify(sql: str, database: str) -> Statement:
-    """What `sql` does. Bare table names belong to `database`."""
+    """What `sql` does. Bare table names belong to `database`.
+
+    A text of several statements is understood if they are all CREATE TABLE, or all RENAME TABLE, which is how one
+    action on several tables is written down.
+    """
     try:
-        cursor = Cursor(sql)
-        return _statement(cursor, database)
+        texts = statements(sql)
+        found = [_statement(Cursor(text), database) for text in texts]
     except SqlError as error:
         return Unknown(str(error))
+    if len(found) == 1:
+        return found[0]
+    created = [item for item in found if isinstance(item, CreateTable)]
+    renamed = [item for item in found if isinstance(item, RenameTables)]
+    if found and len(created) == len(found):
+        return CreateTables(tuple(zip(created, texts, strict=True)))
+    if found and len(renamed) == len(found):
+        return RenameTables(tuple(pair for item in renamed for pair in item.pairs))
+    return Unknown("there is no statement" if not found else "there is more than one statement")
+
+
+def qualified_names(sql: str, database: str) -> str:
+    """`sql` with `database` in front of the table names that stand bare; as it is, if it is not understood."""
+    try:
+        cursor = Cursor(sql)
+        _statement(cursor, database)
+    except SqlError:
+        return sql
+    prefix = "`" + database.replace("`", "``") + "`."
+    for start in sorted(cursor.bare, reverse=True):
+        sql = f"{sql[:start]}{prefix}{sql[start:]}"
+    return sql
 
 
 def _statement(cursor: Cursor, database: str) -> Statement:
@@ -60,6 +88,12 @@ def _statement(cursor: Cursor, database: str) -> Statement:
         table = qualified(parse_qualified(cursor), database)
         _expect_end(cursor)
         return TruncateTable(table)
+    if cursor.takes("RECOVER", "TABLE") or cursor.takes("FLASHBACK", "TABLE"):
+        table = qualified(parse_qualified(cursor), database)
+        if cursor.takes("TO"):
+            table = TableName(table.schema, cursor.name())
+        _expect_end(cursor)
+        return AlterTable(table, DdlKind.RECOVER_TABLE, None)
     raise cursor.error("this statement is not known")
 
 
@@ -79,7 +113,7 @@ def _create(cursor: Cursor, database: str) -> Statement:
     if cursor.takes("TABLE"):
         return _create_table(cursor, database)
     if cursor.token.upper in _VIEW_WORDS:
-        return SchemaStatement(database, DdlKind.CREATE_VIEW)
+        return SchemaStatement(_schema_of_view(cursor, database), DdlKind.CREATE_VIEW)
     if replaces:
         raise cursor.error("wanted TABLE or VIEW")
     unique = cursor.takes("UNIQUE")
@@ -139,7 +173,7 @@ def _alter(cursor: Cursor, database: str) -> Statement:
         named = not (cursor.ended or cursor.token.upper in ("DEFAULT", "CHARACTER", "CHARSET", "COLLATE"))
         return SchemaStatement(cursor.name() if named else database, DdlKind.MODIFY_SCHEMA_CHARSET)
     if cursor.token.upper in _VIEW_WORDS:
-        return SchemaStatement(database, DdlKind.CREATE_VIEW)
+        return SchemaStatement(_schema_of_view(cursor, database), DdlKind.CREATE_VIEW)
     cursor.takes_any("ONLINE", "IGNORE")
     cursor.expect("TABLE")
     cursor.takes("IF", "EXISTS")
@@ -152,14 +186,14 @@ def _alter(cursor: Cursor, database: str) -> Statement:
                 raise cursor.error("wanted a comma or the end")
     except SqlError:
         # The table is known, what becomes of it is not: its next row will say.
-        return AlterTable(table, clauses[0].kind if clauses else DdlKind.NONE, None)
+        return AlterTable(table, kind_of(clauses), None)
     for clause in clauses:
         if clause.exchanged_with is not None:
             return ExchangePartition(table, qualified(clause.exchanged_with, database))
     renamed = next((clause.renamed_to for clause in clauses if clause.renamed_to is not None), None)
     return AlterTable(
         table,
-        next((clause.kind for clause in clauses if clause.kind is not DdlKind.NONE), DdlKind.NONE),
+        kind_of(clauses),
         tuple(clause.action for clause in clauses if clause.action is not None),
         None if renamed is None else qualified(renamed, database),
     )
@@ -169,8 +203,8 @@ def _drop(cursor: Cursor, database: str) -> Statement:
     if cursor.takes_any("DATABASE", "SCHEMA"):
         cursor.takes("IF", "EXISTS")
         return SchemaStatement(cursor.name(), DdlKind.DROP_SCHEMA)
-    if cursor.takes("VIEW"):
-        return SchemaStatement(database, DdlKind.DROP_VIEW)
+    if cursor.sees("VIEW"):
+        return SchemaStatement(_schema_of_view(cursor, database), DdlKind.DROP_VIEW)
     if cursor.takes("INDEX"):
         cursor.takes("IF", "EXISTS")
         cursor.name()
@@ -186,6 +220,17 @@ def _drop(cursor: Cursor, database: str) -> Statement:
     cursor.takes_any("RESTRICT", "CASCADE")
     _expect_end(cursor)
     return DropTables(tuple(tables))
+
+
+def _schema_of_view(cursor: Cursor, database: str) -> str:
+    """The schema of the (first) view, whatever stands before the word VIEW."""
+    while not cursor.takes("VIEW"):
+        if cursor.ended:
+            raise cursor.error("wanted VIEW")
+        cursor.next()
+    cursor.takes("IF", "NOT", "EXISTS")
+    cursor.takes("IF", "EXISTS")
+    return qualified(parse_qualified(cursor), database).schema
 
 
 def _takes_if_not_exists(cursor: Cursor) -> None:

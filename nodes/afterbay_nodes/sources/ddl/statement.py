@@ -79,6 +79,13 @@ class CreateTable:
 
 
 @dataclass(frozen=True, slots=True)
+class CreateTables:
+    """Several new tables in one text, each with its own statement."""
+
+    tables: tuple[tuple[CreateTable, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AlterTable:
     """An altered table. `actions` None: its columns cannot be known from the statement."""
 
@@ -133,5 +140,13 @@ class Unknown:
 
 
 Statement = (
-    CreateTable | AlterTable | RenameTables | DropTables | TruncateTable | ExchangePartition | SchemaStatement | Unknown
+    CreateTable
+    | CreateTables
+    | AlterTable
+    | RenameTables
+    | DropTables
+    | TruncateTable
+    | ExchangePartition
+    | SchemaStatement
+    | Unknown
 )

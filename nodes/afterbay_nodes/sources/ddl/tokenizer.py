@@ -113,14 +113,27 @@ def _closes(token: Token) -> bool:
     return token.kind is TokenKind.MARK and token.text == ";"
 
 
+def statements(sql: str) -> list[str]:
+    """The statements of a text, without the semicolons between them. Raises SqlError as `tokenize` does."""
+    found: list[str] = []
+    start = 0
+    for token in tokenize(sql):
+        if _closes(token) or token.kind is TokenKind.END:
+            found.append(sql[start : token.start].strip())
+            start = token.end
+    return [text for text in found if text]
+
+
 class Cursor:
     """Reads the tokens of one statement, closing semicolons left out; a second statement raises SqlError.
 
-    Keywords are compared in upper case, quoted names never match one.
+    Keywords are compared in upper case, quoted names never match one. `bare` collects where table names without a
+    schema start.
     """
 
     def __init__(self, sql: str) -> None:
         self.sql = sql
+        self.bare: list[int] = []
         self._tokens = tokenize(sql)
         while len(self._tokens) > 1 and _closes(self._tokens[-2]):
             del self._tokens[-2]
