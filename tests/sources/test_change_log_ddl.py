@@ -69,7 +69,7 @@ def test_a_statement_of_several_tables_is_split(tmp_path: Path) -> None:
         ddl(20, "DROP TABLE a, b"),
     )
     rename, drop = outlet.ddls
-    assert rename.kind == DdlKind.RENAME_TABLES
+    assert rename.kind == DdlKind.RENAME_TABLE
     assert [table.query for table in rename.tables] == [
         "RENAME TABLE `shop`.`a` TO `shop`.`tmp`",
         "RENAME TABLE `shop`.`b` TO `shop`.`a`",

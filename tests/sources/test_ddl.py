@@ -244,8 +244,10 @@ def test_what_does_not_fit_the_table_is_refused(sql: str) -> None:
 # -- dispatchers
 
 
-@given(st.text(st.characters(codec="utf-8")), st.text(st.characters(codec="utf-8")))
-def test_each_table_has_a_dispatcher_of_its_own(schema: str, table: str) -> None:
+@given(
+    st.text(st.characters(codec="utf-8")), st.text(st.characters(codec="utf-8")), st.none() | st.integers(1, 2**63 - 1)
+)
+def test_each_table_and_partition_has_a_dispatcher_of_its_own(schema: str, table: str, partition: int | None) -> None:
     name = TableName(schema, table)
-    assert table_of(dispatcher_of(name)) == name
-    assert set(dispatcher_of(name)).isdisjoint("/\\\0 ")
+    assert table_of(dispatcher_of(name, partition)) == (name, partition)
+    assert set(dispatcher_of(name, partition)).isdisjoint("/\\\0 ")

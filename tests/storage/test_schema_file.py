@@ -170,6 +170,7 @@ columns = st.builds(
     primary_key=st.booleans(),
     default=st.none() | st.text(max_size=3) | st.integers(),
     elements=st.lists(st.text(max_size=3), max_size=2).map(tuple),
+    id=st.integers(1, 2**63),
 )
 
 
@@ -184,6 +185,11 @@ def test_a_file_is_read_back_as_it_was_and_its_columns_make_the_same_file(
 
     assert again == file
     assert SchemaFile.of(again.table_schema(), 445, query, 5, output_column_id=with_id) == file
+
+
+def test_an_id_that_is_asked_for_and_not_known_is_refused() -> None:
+    with pytest.raises(RunFailed, match=r"column c has no id"):
+        column_entry(Column("c", "int"), output_column_id=True)
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"\xff", GOLDEN.replace(b'Total": 4', b'Total": 3'), GOLDEN[:-2]])
@@ -279,9 +285,25 @@ OLD, NEW = table("orders", "int"), table("orders", "int", "text")
         (change(DdlKind.CREATE_VIEW, TableChange(None, None, "v", table("view"))), [("shop", "the ddl", 21, 0)]),
         (
             change(
+                DdlKind.TRUNCATE_TABLE,
+                TableChange("d/1", OLD, None, None),
+                TableChange(None, None, "d/2", table("orders", "int", part=2)),
+            ),
+            [("shop/orders", "the ddl", 11, 1)],
+        ),
+        (
+            change(
+                DdlKind.DROP_TABLE,
+                TableChange("d/1", table("orders", "int", part=1), None, None),
+                TableChange("d/2", table("orders", "int", part=2), None, None),
+            ),
+            [("shop/orders", "the ddl", 4, 1)],
+        ),
+        (
+            change(
                 DdlKind.EXCHANGE_PARTITION,
-                TableChange("d/1", table("parted", "int", part=1), "d/1", table("parted", "int", "int", part=1)),
                 TableChange("d", table("plain", "int", "int"), "d", table("plain", "int")),
+                TableChange("d/1", table("parted", "int", part=1), "d/1", table("parted", "int", "int", part=1)),
             ),
             [("shop/plain", "the ddl", 42, 1), ("shop/parted", "", 0, 2)],
         ),
@@ -300,10 +322,28 @@ def test_with_table_ids_a_database_has_no_file_and_each_partition_its_own() -> N
     assert [owner for owner, *_ in described(schema_files(ddl, layout))] == ["71", "72"]
 
 
+def test_with_table_ids_a_truncated_table_has_its_file_under_the_new_id() -> None:
+    layout = Layout(use_table_id_as_path=True)
+    whole = TableChange("d", table("t", "int", id=71), "d", table("t", "int", id=72))
+    gone = TableChange("e/1", table("p", "int", part=81, id=8), None, None)
+    made = TableChange(None, None, "e/2", table("p", "int", part=82, id=9))
+
+    assert [owner for owner, *_ in described(schema_files(change(DdlKind.TRUNCATE_TABLE, whole), layout))] == ["72"]
+    assert [owner for owner, *_ in described(schema_files(change(DdlKind.TRUNCATE_TABLE, gone, made), layout))] == [
+        "82"
+    ]
+
+
 @pytest.mark.parametrize(
     "ddl",
     [
         change(DdlKind.EXCHANGE_PARTITION, TableChange("d", OLD, "d", OLD)),
+        change(DdlKind.EXCHANGE_PARTITION, TableChange("d", OLD, "d", OLD), TableChange("e", OLD, "e", OLD)),
+        change(
+            DdlKind.EXCHANGE_PARTITION,
+            TableChange("d", table("p", "int", part=1), "d", table("p", "int", part=1)),
+            TableChange("e", OLD, "e", OLD),
+        ),
         change(DdlKind.EXCHANGE_PARTITION, TableChange("d", OLD, "d", OLD), TableChange("e", OLD, None, None)),
         change(DdlKind.ADD_COLUMN, TableChange("d", None, "d", None)),
         change(DdlKind.CREATE_SCHEMA),

@@ -13,14 +13,28 @@ from afterbay_nodes.sources.ddl.tokenizer import Cursor, SqlError
 
 Image = dict[str, str | None]
 CommitTs = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+Id = Annotated[int, msgspec.Meta(ge=1, le=(1 << 63) - 1)]
 WATERMARK = "TIDB_WATERMARK"
 
 
-class Extension(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """The `_tidb` object."""
+class TableIds(msgspec.Struct, frozen=True, rename="camel"):
+    """What a DDL message tells of one table as it is after the DDL. `partition_ids` None: not told."""
+
+    schema: str
+    table: str
+    table_id: Id | None = None
+    partition_ids: tuple[Id, ...] | None = None
+    column_ids: dict[str, Id] = {}
+
+
+class Extension(msgspec.Struct, frozen=True, rename="camel"):
+    """The `_tidb` object. TiCDC sends the first two; rows may tell their ids, and DDLs those of their tables."""
 
     commit_ts: CommitTs | None = None
     watermark_ts: CommitTs | None = None
+    table_id: Id | None = None
+    partition_id: Id | None = None
+    tables: tuple[TableIds, ...] = ()
 
 
 class Message(

@@ -14,6 +14,7 @@ from afterbay_nodes.sources.log_reader import Lines, LogReader, Mark
 from afterbay_nodes.sources.rejects import Rejects
 from afterbay_nodes.sources.resume_marks import ResumeMarks
 from afterbay_nodes.sources.row_columns import BadValues
+from afterbay_nodes.sources.table_ddls import TableDdls
 from afterbay_nodes.sources.table_feed import TableFeed
 from afterbay_nodes.sources.tables import Tables
 
@@ -62,6 +63,7 @@ class LogPlayer(SourceOperator):
             self._watermark,
             split_keys=not self._log.output_raw_change_event,
         )
+        self._ddls = TableDdls(self._tables)
         follow = (lambda: out.wait(FOLLOW_SECONDS)) if self._until is Until.FOREVER else None
         self._reader = LogReader(self._log.path, self._log.longest_line, self._settle, lambda: out.stopping, follow)
         end: Mark | None = None
@@ -119,12 +121,14 @@ class LogPlayer(SourceOperator):
         self._unsettled += offset - at.offset
 
     def _row(self, message: Message, commit_ts: int, file: str, number: int, line: bytes) -> None:
-        feed = self._tables.feed(message.database, message.table)
+        assert message.tidb is not None
+        tidb = message.tidb
+        feed = self._tables.feed(message.database, message.table, tidb.partition_id)
         if feed.behind(commit_ts) or commit_ts <= self._watermark:
             self._repeated(message, commit_ts, file, number)
             return
-        if feed.mysql_type != message.mysql_type or feed.pk_names != message.pk_names:
-            self._tables.fit(message, commit_ts)
+        if feed.mysql_type != message.mysql_type or feed.pk_names != message.pk_names or feed.table_id != tidb.table_id:
+            self._tables.fit(feed, message, commit_ts)
         if feed.add(message, commit_ts, file, number, line):
             self._repeated(message, commit_ts, file, number)
             return
@@ -142,7 +146,7 @@ class LogPlayer(SourceOperator):
             return
         if not message.database or not message.sql:
             raise BadLine("change_log.line", "a DDL message needs `database` and `sql`")
-        self._tables.ddl(message, commit_ts)
+        self._ddls.play(message, commit_ts)
         self._applied.add(known)
 
     def _at_watermark(self, message: Message, here: Mark) -> None:

@@ -1,8 +1,9 @@
-"""The rows of one table on their way from log lines to change batches."""
+"""The rows of one dispatcher (a table, or a partition of it) on their way from log lines to change batches."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from operator import itemgetter
 
 import msgspec
@@ -26,19 +27,22 @@ _OPS = {"INSERT": _INSERT, "DELETE": _DELETE}
 
 
 class TableFeed:
-    """One table: its schema in force, its pending rows, and what tells a repeat from a new row.
+    """One dispatcher: its schema in force, its pending rows, and what tells a repeat from a new row.
 
-    `last_ts` is the table's last commit-ts, of a row or a DDL. `mysql_type` and `pk_names` are those of
-    the last row that was checked against the schema. Owned by `Tables`.
+    `last_ts` is its last commit-ts, of a row or a DDL. `mysql_type`, `pk_names` and `table_id` are those of the last
+    row that was checked against the schema. `blank`: it never had a row. Owned by its `LogTable`.
     """
 
-    def __init__(self, name: TableName) -> None:
+    def __init__(self, name: TableName, partition: int | None) -> None:
         self.name = name
-        self.dispatcher = dispatcher_of(name)
+        self.partition = partition
+        self.dispatcher = dispatcher_of(name, partition)
         self.last_ts = -1
         self.nbytes = 0
         self.mysql_type = UNCHECKED
         self.pk_names = UNCHECKED
+        self.table_id: int | None = None
+        self.blank = True
         self._next_ordinal = 0
         self._recount: int | None = None  # after a rewind: ordinals met again at `last_ts`
         self._pending: list[PendingRow] = []
@@ -65,8 +69,10 @@ class TableFeed:
         return self._complete
 
     def set_schema(self, schema: TableSchema | None, *, split_keys: bool) -> None:
-        """Puts a schema in force. Nothing may be pending under the old one."""
+        """Puts the table's schema in force. Nothing may be pending under the old one."""
         assert not self._pending, "rows of the old schema are pending (I3)"
+        if schema is not None and schema.partition_id != self.partition:
+            schema = replace(schema, partition_id=self.partition)
         self._schema = schema
         self.mysql_type = UNCHECKED
         columns = schema.stored_columns if schema is not None else ()
@@ -97,6 +103,7 @@ class TableFeed:
     def add(self, message: Message, commit_ts: int, file: str, number: int, line: bytes) -> int:
         """Takes a line's rows; returns how many were repeats. Raises BadLine and then has taken none."""
         rows = self._rows(message)
+        self.blank = False
         if commit_ts > self.last_ts:
             self.last_ts = commit_ts
             self._next_ordinal = 0

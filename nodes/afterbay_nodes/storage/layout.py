@@ -94,7 +94,7 @@ class Layout:
             raise RunFailed(
                 "layout.table_id",
                 f"{schema.name} has no table id, and use_table_id_as_path names directories by it",
-                hint="turn use_table_id_as_path off: this source does not know table ids",
+                hint="turn use_table_id_as_path off, or use a source that knows table ids (change_log: `tableId`)",
             )
         return str(physical)
 
@@ -104,6 +104,11 @@ class Layout:
         if schema.partition_id is None or not self.enable_partition_separator or self.use_table_id_as_path:
             return path
         return f"{path}/{schema.partition_id}"
+
+    def shares(self, schema: TableSchema) -> bool:
+        """True if other dispatchers write into the same directories, under the same numbers."""
+        parted = self.enable_partition_separator or self.use_table_id_as_path or self.enable_table_across_nodes
+        return schema.partition_id is not None and not parted
 
     def data_directory(self, schema: TableSchema, version: int, day: str) -> str:
         """Where the files of one date level are."""

@@ -56,7 +56,7 @@ class PathState:
     ) -> bool:
         """Finds version, date and number if they are not known. False: the rows [first, last] are to be discarded.
 
-        `stored` is the newest position committed for this series. May list and write a schema file.
+        `stored` is the newest position of the rows' dispatcher. May list and write a schema file.
         """
         if self.version is not None:
             return True
@@ -69,8 +69,9 @@ class PathState:
         if stored is not None and (stored.directory == base or stored.directory.startswith(f"{base}/")):
             self.day = layout.day_of(stored.directory)
             self.directory, self.number = stored.directory, stored.number
-        else:
-            self.day = newest_day(store, layout, base, stem)
+        if not self.directory or layout.shares(schema):
+            # Another partition may have taken the series to a later date than this one's own position says.
+            self.day = max(self.day, newest_day(store, layout, base, stem))
         self.version = version
         return True
 

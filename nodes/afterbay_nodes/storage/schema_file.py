@@ -13,6 +13,7 @@ from functools import cached_property
 
 from afterbay.errors import RunFailed
 from afterbay.messages import DdlKind, SchemaChange
+from afterbay.printable import visible
 from afterbay.schema import LOGICAL_TYPES, TEMPORAL_TYPES, Column, Json, TableName, TableSchema
 from afterbay_nodes.storage.go_json import go_json
 from afterbay_nodes.storage.layout import Layout
@@ -139,10 +140,19 @@ class SchemaWrite:
 
 
 def column_entry(column: Column, output_column_id: bool = False) -> dict[str, Json]:
-    """The column as `TableColumns` has it: strings, absent where the value says nothing."""
+    """The column as `TableColumns` has it: strings, absent where the value says nothing.
+
+    Raises RunFailed if ids are asked for and the source gives none.
+    """
     entry: dict[str, Json] = {}
     if output_column_id:
-        entry["ColumnId"] = str(column.id or 0)
+        if column.id is None:
+            raise RunFailed(
+                "schema_file.column_id",
+                f"column {visible(column.name)} has no id, and output_column_id writes ids into schema files",
+                hint="turn output_column_id off, or use a source that knows ids (change_log: `columnIds` of a DDL)",
+            )
+        entry["ColumnId"] = str(column.id)
     entry["ColumnName"] = column.name
     entry["ColumnType"] = column.type.upper() + (" UNSIGNED" if column.unsigned else "")
     if column.default is not None:
@@ -166,17 +176,20 @@ def schema_files(change: SchemaChange, layout: Layout) -> tuple[SchemaWrite, ...
     """The files that a DDL writes, in their order; each key once. Raises RunFailed before anything is written.
 
     A database-level DDL has one under the database's path (none with table-id paths); a dropped table has one
-    with the columns that it had; a partitioned table's partitions share one.
+    with the columns that it had; a partitioned table's partitions share one, and one that is gone has none of its own.
     """
     if not change.tables:
         return _database_file(change, layout)
     if change.kind is DdlKind.EXCHANGE_PARTITION:
         return _exchange_files(change, layout)
     writes: dict[str, bytes] = {}
+    stay = {table.after.name for table in change.tables if table.after is not None}
     for table in change.tables:
         schema = table.after or table.before
         if schema is None:
             raise _incomplete(change, "a table of it has neither columns before nor after")
+        if table.after is None and schema.name in stay:
+            continue
         file = SchemaFile.of(
             schema,
             change.commit_ts,
@@ -200,14 +213,13 @@ def _database_file(change: SchemaChange, layout: Layout) -> tuple[SchemaWrite, .
 
 def _exchange_files(change: SchemaChange, layout: Layout) -> tuple[SchemaWrite, ...]:
     after = [table.after for table in change.tables if table.after is not None]
-    plain = [schema for schema in after if schema.partition_id is None]
-    parted = [schema for schema in after if schema.partition_id is not None]
-    if len(plain) != 1 or not parted or len({schema.name for schema in parted}) != 1:
-        raise _incomplete(change, "an exchange needs the table without partitions and the partitioned one")
+    plain, parted = after[:1], after[1:]
+    names = {schema.name for schema in parted}
+    if not plain or plain[0].partition_id is not None or len(names) != 1 or plain[0].name in names:
+        raise _incomplete(change, "an exchange needs the table without partitions, then the partitioned one")
     writes: dict[str, bytes] = {}
-    first = SchemaFile.of(
-        plain[0], change.commit_ts, change.query, int(change.kind), output_column_id=layout.output_column_id
-    )
+    query = next((table.query for table in change.tables if table.after is plain[0]), "") or change.query
+    first = SchemaFile.of(plain[0], change.commit_ts, query, int(change.kind), output_column_id=layout.output_column_id)
     _add(writes, first, plain[0], change, layout)
     for schema in parted:
         other = SchemaFile.of(schema, change.commit_ts, output_column_id=layout.output_column_id)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 from afterbay.errors import Place, RunFailed
 from afterbay.schema import RowPosition, TableSchema
 from afterbay_nodes.storage.layout import Layout, parse_schema_key
 from afterbay_nodes.storage.schema_file import SchemaFile, SchemaWrite
 from afterbay_nodes.storage.store import AlreadyExists, ObjectStore
+
+log = logging.getLogger("afterbay.cloud_storage")
 
 
 def publish(store: ObjectStore, write: SchemaWrite) -> bool:
@@ -58,12 +62,14 @@ def choose_version(
         return own.version
     if newest < own.version:
         return newest
+    newer = layout.schema_file(owner, newest, own.checksum)
     if stored is not None and last <= stored:
+        log.warning("rows %d-%d of '%s' are stale: '%s' is newer, and they are stored", first[0], last[0], key, newer)
         return None
     raise RunFailed(
         "version.stale",
-        f"rows {first.commit_ts}-{last.commit_ts} belong to '{key}', but {store.display} has the newer "
-        f"'{layout.schema_file(owner, newest, own.checksum)}', and they are not stored",
+        f"rows {first.commit_ts}-{last.commit_ts} belong to '{key}', but {store.display} has the newer '{newer}', and "
+        "they are not stored",
         place=Place(table=str(schema.name)),
         hint="the root was written by a run that is further ahead: use its state, or another root",
     )
