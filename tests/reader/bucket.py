@@ -66,7 +66,7 @@ class Bucket:
 
     @property
     def ddls(self) -> tuple[SchemaFile, ...]:
-        """Every schema file with a Query: a consumer runs them in this order."""
+        """Every schema file with a Query, oldest first. Steps of one statement have one version."""
         files = [version.schema for versions in self.tables.values() for version in versions]
         files += [file for versions in self.databases.values() for file in versions]
         return tuple(sorted((file for file in files if file.query), key=lambda file: file.version))
@@ -123,15 +123,30 @@ class _Reading:
                 databases[files[0].schema] = files
                 continue
             held = tuple(TableVersion(file, tuple(per_version.pop((owner, file.version), ()))) for file in files)
+            self._bounds(owner, held)
+            if self._shape.table_id_paths:
+                self._by_name(held, tables)
+                continue
             name = (files[0].schema, files[0].table)
             if name in tables:
                 self._find("schema.names", f"{owner.schema}/{owner.table}", f"a second directory of {name}")
             tables[name] = held
-            self._bounds(owner, held)
         for table, version in per_version:
             self._find("schema.missing", f"{table.schema}/{table.table}/{version}", "rows without a schema file")
         left = tuple(self._unindexed), tuple(self._temporary)
         return Bucket(tables, databases, self._checkpoint, *left, tuple(self._findings))
+
+    @staticmethod
+    def _by_name(held: tuple[TableVersion, ...], tables: dict[tuple[str, str], tuple[TableVersion, ...]]) -> None:
+        """A directory by id holds whatever table has the id; a table has a directory for each id and partition."""
+        for version in held:
+            name = (version.schema.schema, version.schema.table)
+            others = {other.schema.version: other for other in tables.get(name, ())}
+            number = version.schema.version
+            if number in others:
+                version = TableVersion(version.schema, others[number].rows + version.rows)
+            others[number] = version
+            tables[name] = tuple(others[number] for number in sorted(others))
 
     def _find(self, rule: str, path: str, message: str) -> None:
         self._findings.append(Finding(rule, path, message))
@@ -222,6 +237,8 @@ class _Reading:
 
     def _order(self, stream: StreamPath, rows: list[Row], last: dict[StreamPath, Row]) -> None:
         """commit-ts never falls along the index, dates included, and no transaction is in two files."""
+        if self._shape.shared_partitions:
+            return  # each partition is in order, but a row does not say of which it is
         undated = StreamPath(stream.table, stream.version, stream.partition, stream.dispatcher, "")
         before = last.get(undated)
         for row in rows:
@@ -243,7 +260,8 @@ class _Reading:
                     self._find(
                         "version.bounds", row.place, f"{row.commit_ts} is not of {version.schema.version}..{end}"
                     )
-        if len({(version.schema.schema, version.schema.table) for version in versions}) > 1:
+        names = {(version.schema.schema, version.schema.table) for version in versions}
+        if len(names) > 1 and not self._shape.table_id_paths:
             self._find(
                 "schema.names", f"{owner.schema}/{owner.table}", "schema files of several tables in one directory"
             )

@@ -33,13 +33,17 @@ class TablePath(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StoreShape:
-    """The options that shape the paths of one store. `digits` is `file-index-digit`."""
+    """The options that shape the paths of one store. `digits` is `file-index-digit`.
+
+    `shared_partitions`: there are partitioned tables, and no level for partitions.
+    """
 
     extension: str
     date: Literal["none", "year", "month", "day"] = "day"
     digits: int = 20
     table_id_paths: bool = False
     across_nodes: bool = False
+    shared_partitions: bool = False
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ def row(
     types: Mapping[str, str] | None = None,
     key: list[str] | None = None,
     database: str = "shop",
+    table_id: int | None = None,
+    partition: int | None = None,
 ) -> bytes:
     """An INSERT, or with `old` an UPDATE, or what `kind` says. `types` default to id bigint, v varchar."""
     types = types or {name: TYPES.get(name, "varchar") for name in data}
@@ -29,6 +31,8 @@ def row(
         table,
         kind or ("UPDATE" if old is not None else "INSERT"),
         commitTs=commit_ts,
+        tableId=table_id,
+        partitionId=partition,
         pkNames=["id"] if key is None else key,
         mysqlType=types,
         data=[dict(data)],
@@ -36,9 +40,20 @@ def row(
     )
 
 
-def ddl(commit_ts: int, sql: str, *, table: str = "", database: str = "shop") -> bytes:
-    """A DDL message."""
-    return message(database, table, "QUERY", commitTs=commit_ts, isDdl=True, sql=sql)
+def ddl(
+    commit_ts: int, sql: str, *, table: str = "", database: str = "shop", tables: Sequence[Mapping[str, Any]] = ()
+) -> bytes:
+    """A DDL message. `tables`: see `ids`."""
+    more = {"tables": list(tables)} if tables else {}
+    return message(database, table, "QUERY", commitTs=commit_ts, isDdl=True, sql=sql, **more)
+
+
+def ids(
+    table: str, table_id: int, *partitions: int, columns: Sequence[str] = (), database: str = "shop"
+) -> dict[str, Any]:
+    """What a DDL tells of a table as it is after it; its columns are numbered from 1."""
+    told = {"schema": database, "table": table, "tableId": table_id, "partitionIds": list(partitions)}
+    return told | {"columnIds": {name: number for number, name in enumerate(columns, 1)}}
 
 
 def watermark(commit_ts: int) -> bytes:
@@ -48,7 +63,8 @@ def watermark(commit_ts: int) -> bytes:
 
 def message(database: str, table: str, kind: str, **more: Any) -> bytes:
     """A line without its line feed."""
-    extension = {name: more.pop(name) for name in ("commitTs", "watermarkTs") if name in more}
+    named = ("commitTs", "watermarkTs", "tableId", "partitionId", "tables")
+    extension = {name: value for name in named if (value := more.pop(name, None)) is not None}
     body = {"id": 0, "database": database, "table": table, "pkNames": None, "isDdl": False, "type": kind, "es": 7}
     body |= {"ts": 8, "sql": "", "sqlType": None, "mysqlType": None, "old": None, "data": None, "_tidb": extension}
     return json.dumps(body | more, ensure_ascii=False).encode()

@@ -29,6 +29,10 @@ class ManualClock:
             self._waiting.add(condition)
         condition.wait()
 
+    def step(self, seconds: float) -> None:
+        """Somebody corrects the wall clock, forwards or back: time goes on as before."""
+        self._now += timedelta(seconds=seconds)
+
     def advance(self, seconds: float) -> None:
         """Turns the clock and wakes everybody who waits, to look at it."""
         self._elapsed += seconds
