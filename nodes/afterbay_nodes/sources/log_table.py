@@ -29,18 +29,12 @@ class LogTable:
 
     @property
     def schemas(self) -> dict[int | None, TableSchema]:
-        """Partition (None: the table as a whole) -> schema in force, of the dispatchers that the table has.
-
-        Once partitions are known, the table as a whole is none of them, unless it had rows.
-        """
-        found = {
+        """Partition (None: the table as a whole) -> schema in force, of the dispatchers that the table has."""
+        return {
             partition: feed.schema
             for partition, feed in sorted(self.feeds.items(), key=lambda item: item[0] or 0)
             if feed.schema is not None
         }
-        if len(found) > 1 and None in found and self.feeds[None].blank:
-            del found[None]
-        return found
 
     def feed(self, partition: int | None) -> TableFeed:
         """The feed of a dispatcher; one without a schema if it was not met before."""

@@ -30,7 +30,7 @@ class TableFeed:
     """One dispatcher: its schema in force, its pending rows, and what tells a repeat from a new row.
 
     `last_ts` is its last commit-ts, of a row or a DDL. `mysql_type`, `pk_names` and `table_id` are those of the last
-    row that was checked against the schema. `blank`: it never had a row. Owned by its `LogTable`.
+    row that was checked against the schema. Owned by its `LogTable`.
     """
 
     def __init__(self, name: TableName, partition: int | None) -> None:
@@ -42,7 +42,6 @@ class TableFeed:
         self.mysql_type = UNCHECKED
         self.pk_names = UNCHECKED
         self.table_id: int | None = None
-        self.blank = True
         self._next_ordinal = 0
         self._recount: int | None = None  # after a rewind: ordinals met again at `last_ts`
         self._pending: list[PendingRow] = []
@@ -103,7 +102,6 @@ class TableFeed:
     def add(self, message: Message, commit_ts: int, file: str, number: int, line: bytes) -> int:
         """Takes a line's rows; returns how many were repeats. Raises BadLine and then has taken none."""
         rows = self._rows(message)
-        self.blank = False
         if commit_ts > self.last_ts:
             self.last_ts = commit_ts
             self._next_ordinal = 0
