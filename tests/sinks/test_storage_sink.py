@@ -18,6 +18,7 @@ from afterbay.runtime.run import start
 from afterbay.state.status import read_status
 from afterbay_nodes.encoders.encode_csv import EncodeCsv
 from afterbay_nodes.sinks.cloud_storage import CloudStorage
+from afterbay_nodes.sinks.storage_sink import CheckpointWriter
 from afterbay_nodes.storage.local import LocalStore
 from afterbay_nodes.transforms.spool import Spool
 from tests.support import faulty_store
@@ -326,3 +327,31 @@ def test_two_sinks_behind_one_spool_each_get_every_row(lake: Lake) -> None:
     for root in (lake, pond):
         assert root.stored("s/a/0") == list(range(1, 11))
         assert root.stored("s/a/11") == [12, 13]
+
+
+def test_a_checkpoint_file_that_fails_while_the_run_ends_ends_it_with_the_error(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that writes it fails when all else is over; what the supervisor does then must not hang (I9)."""
+    ending = threading.Event()
+    stop = CheckpointWriter.stop
+    failures = [True]
+
+    def stops(self: CheckpointWriter, *, write: bool) -> None:
+        ending.set()
+        stop(self, write=write)
+
+    def hook(call: str, key: str, when: str) -> None:
+        if key == "metadata" and when == "before" and failures:
+            assert ending.wait(30)
+            failures.pop()
+            raise Crash(key)
+
+    with monkeypatch.context() as faults:
+        faults.setattr(CheckpointWriter, "stop", stops)
+        faulty_store.install(faults, hook)
+        with pytest.raises((RunFailed, ExceptionGroup), match=r"Crash|failed"):
+            lake.run(rows("a", 1, 3), Promise(3))
+    assert lake.reached() == 3
+    lake.run(rows("a", 1, 3), Promise(3))
+    assert lake.checkpoint() == 3, "nothing new was read, and yet the store shows what the state has"

@@ -19,7 +19,7 @@ from typing import Any
 
 from afterbay.clock import Clock, SystemClock
 from afterbay.compile.plan import Plan
-from afterbay.errors import RunFailed
+from afterbay.errors import Cancelled, RunFailed
 from afterbay.node import ResumePoint, Until
 from afterbay.runtime.assembly import Assembly, assemble
 from afterbay.runtime.barrier import BarrierStatus
@@ -197,6 +197,8 @@ class Run:
         """One closing step: its failure fails the run, but does not keep the others from closing."""
         try:
             step()
+        except Cancelled:
+            self._scope.cancel()  # something failed meanwhile, and has told so itself
         except Exception as error:
             self._scope.fail(error)
 

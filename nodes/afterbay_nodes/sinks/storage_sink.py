@@ -127,6 +127,7 @@ class StorageSink(SinkOperator[SpoolEntry]):
                 fail=context.fail,
             )
             self._cleanup.start()
+        self._show()  # a run that died may not have shown what its checkpoint had reached
 
     def open_shard(self, index: int, wake: Callable[[], None]) -> ShardOperator[SpoolEntry]:
         for pressure in self._pressures:
@@ -145,9 +146,12 @@ class StorageSink(SinkOperator[SpoolEntry]):
         self._writer.write_schema(change)
 
     def checkpoint(self, partition: str, commit_ts: int) -> None:
-        # Partitions of one root share a clock: everything at or below the lowest is stored (I1).
         self._checkpoints[partition] = commit_ts
-        lowest = min(self._checkpoints.values())
+        self._show()
+
+    def _show(self) -> None:
+        # Partitions of one root share a clock: everything at or below the lowest is stored (I1).
+        lowest = min(self._checkpoints.values(), default=-1)
         if lowest >= 0:
             self._shown.advance(lowest)
         if self._cleanup is not None:
