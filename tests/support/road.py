@@ -14,7 +14,7 @@ from afterbay import Pipeline
 from afterbay.clock import Clock
 from afterbay.node import Transform
 from afterbay.runtime.report import RunReport
-from afterbay.runtime.run import start
+from afterbay.runtime.run import Run, start
 from afterbay_nodes.encoders.encode_csv import EncodeCsv
 from afterbay_nodes.sinks.cloud_storage import CloudStorage
 from afterbay_nodes.sources import log_player, log_reader
@@ -34,12 +34,16 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass
 class Road:
-    """A folder for log, state and lake. `sink` are keys of cloud_storage, `between` nodes before the encoder."""
+    """A folder for log, state and lake. `sink` and `spool` are keys of these nodes, `between` nodes before the encoder.
+
+    A `uri` in `sink` is used instead of the folder's lake.
+    """
 
     folder: Path
     sink: dict[str, Any] = field(default_factory=dict)
     between: Sequence[Transform[Any, Any]] = ()
     clock: Clock | None = None
+    spool: dict[str, Any] = field(default_factory=dict)
 
     @property
     def lake(self) -> Path:
@@ -48,6 +52,12 @@ class Road:
 
     def run(self, *lines: bytes, state: str = "state", adopt: bool = False) -> RunReport:
         """Plays a log of these lines to its end."""
+        report = self.start(*lines, state=state, adopt=adopt).wait(60)
+        assert report is not None, "it did not end"
+        return report
+
+    def start(self, *lines: bytes, state: str = "state", adopt: bool = False) -> Run:
+        """Begins to play a log of these lines."""
         pipeline = Pipeline("road", state=self.folder / state)
         pipeline.add("log", ChangeLog(path=str(write(self.folder / "events.jsonl", *lines))))
         last = "log"
@@ -55,11 +65,10 @@ class Road:
             pipeline.add(f"{node.type_name}{number}", node, inputs=last)
             last = f"{node.type_name}{number}"
         pipeline.add("csv", EncodeCsv(include_commit_ts=True), inputs=last)
-        pipeline.add("spool", Spool(), inputs="csv")
-        pipeline.add("lake", CloudStorage(uri=str(self.lake), shards=4, **self.sink), inputs="spool")
-        report = start(pipeline.compile(), adopt=adopt, clock=self.clock).wait(60)
-        assert report is not None, "it did not end"
-        return report
+        pipeline.add("spool", Spool(**self.spool), inputs="csv")
+        sink = {"uri": str(self.lake), "shards": 4} | self.sink
+        pipeline.add("lake", CloudStorage(**sink), inputs="spool")
+        return start(pipeline.compile(), adopt=adopt, clock=self.clock)
 
     def read(self, **shape: Any) -> Bucket:
         """What an independent reader sees, which must be without a fault. `shape`: keys of `StoreShape`."""
