@@ -26,7 +26,7 @@ from afterbay_nodes.sinks.flush_days import FlushDays
 from afterbay_nodes.sinks.lane import Ddl, FlushJob, Lane
 from afterbay_nodes.storage.dates import date_level
 from afterbay_nodes.storage.layout import Layout
-from afterbay_nodes.storage.path_state import FilePlace, PathState, PathStates, path_key
+from afterbay_nodes.storage.path_state import FilePlace, PathState, PathStates, path_key, turn_key
 from afterbay_nodes.storage.schema_file import schema_files
 from afterbay_nodes.storage.store import AlreadyExists, ObjectStore
 from afterbay_nodes.storage.versions import publish
@@ -47,7 +47,8 @@ def plain_directory(series: str) -> str:
 class Series:
     """One flush at a time for each series of files, whoever's rows they are. Owns a lock for each series in use.
 
-    Partitions of a table share a series when the partition level is off; lanes alone would then run side by side.
+    Partitions of a table share a series when the partition level is off; lanes alone would then run side by side. Keys
+    are those of `turn_key`.
     """
 
     def __init__(self) -> None:
@@ -130,7 +131,7 @@ class Writer:
         path = self._paths.pin(key)
         try:
             with (
-                self._series.hold(key),
+                self._series.hold(turn_key(self._layout, head.schema, stem)),
                 self._meter.tracer.start_as_current_span("afterbay.flush", attributes=attributes),
             ):
                 self._store_file(lane, job, path, stem)

@@ -20,7 +20,7 @@ from afterbay_nodes.storage.store import ObjectStore
 from afterbay_nodes.storage.versions import choose_version
 
 PathKey = tuple[str, str]
-"""Version directory of the schema in force, and series: what is numbered together, and flushed one at a time."""
+"""Version directory of the schema in force, and series: what a state is kept for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,3 +197,8 @@ class PathStates:
 def path_key(layout: Layout, schema: TableSchema, stem: str) -> PathKey:
     """The key of the series that rows of `schema` belong to."""
     return layout.version_directory(schema, schema.version), stem
+
+
+def turn_key(layout: Layout, schema: TableSchema, stem: str) -> PathKey:
+    """What is flushed one at a time: a series in all its versions, because a version may go to another's directory."""
+    return layout.version_directory(schema, 0), stem
