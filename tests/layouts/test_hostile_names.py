@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from afterbay.errors import RunFailed
 from afterbay.schema import TableName, TableSchema
 from afterbay_nodes.sources.ddl_in_hand import quoted
 from afterbay_nodes.storage.layout import METADATA, Layout
@@ -175,8 +176,6 @@ def test_databases_with_hostile_names_have_schema_files_of_their_own(road: Road)
 
 
 def test_a_name_that_is_no_unicode_is_a_bad_line(road: Road) -> None:
-    from afterbay.errors import RunFailed
-
     line = row("t", 10, {"id": "1", "v": "x"}).replace(b'"table": "t"', b'"table": "\\ud800"')
 
     with pytest.raises(RunFailed, match=r"change_log\.line"):

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from afterbay.errors import RunFailed
 from afterbay.node import Transform
 from afterbay_nodes.storage.layout import Layout
 from afterbay_nodes.transforms.route import Route
@@ -229,8 +230,6 @@ def test_across_nodes_a_dispatcher_has_its_own_files_and_its_own_index(tmp_path:
 
 
 def test_column_ids_are_texts_in_every_schema_file_and_are_refused_where_nobody_tells_them(tmp_path: Path) -> None:
-    from afterbay.errors import RunFailed
-
     road = Road(tmp_path / "told", {"output_column_id": True})
     (tmp_path / "told").mkdir()
     road.run(*LOG)
@@ -243,3 +242,35 @@ def test_column_ids_are_texts_in_every_schema_file_and_are_refused_where_nobody_
     with pytest.raises(RunFailed, match="column id has no id"):
         untold.run(ddl(10, "CREATE TABLE t (id BIGINT PRIMARY KEY, v VARCHAR(99))"), watermark(10))
     assert untold.objects("csv") == untold.objects("json") == []
+
+
+def test_routed_names_are_everywhere_and_the_old_ones_nowhere(tmp_path: Path) -> None:
+    """Paths, schema files and rows; Query alone is the statement as it was."""
+    road = Road(tmp_path, dict(NONE), VARIANTS["routed"].between)
+
+    road.run(*LOG)
+
+    assert {key.split("/")[0] for key in road.objects()} == {"lake_shop", "metadata"}
+    files = [road.schema_file(key) for key in road.objects(".json")]
+    assert {(file["Schema"], file["Table"]) for file in files} == {
+        ("lake_shop", ""),
+        ("lake_shop", "copy_of_t"),
+        ("lake_shop", "copy_of_p"),
+    }
+    names = {
+        tuple(line.split(",")[1:3]) for key in road.objects(".csv") for line in (road.lake / key).read_text().split()
+    }
+    assert {name for name in names if len(name) == 2} == {
+        ('"copy_of_t"', '"lake_shop"'),
+        ('"copy_of_p"', '"lake_shop"'),
+    }
+
+
+def test_table_ids_that_nobody_tells_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    road = Road(tmp_path, {**NONE, "use_table_id_as_path": True})
+
+    with pytest.raises(RunFailed, match=r"shop\.t has no table id") as caught:
+        road.run(row("t", 10, {"id": "1", "v": "x"}), watermark(10))
+
+    assert "tableId" in str(caught.value)
+    assert road.objects("csv") == road.objects("json") == []

@@ -125,6 +125,20 @@ def test_one_statement_can_swap_two_names() -> None:
     ]
 
 
+def test_a_name_that_a_statement_only_passes_through_is_free_again() -> None:
+    at_work = operator(route({"match": "shard_*.*", "schema": "all"}))
+    for name in ("shard_1.a", "shard_1.b"):
+        at_work.process(batch(named(name), [(1,)]))
+    steps = [("shard_1.a", "shard_1.x"), ("shard_1.b", "shard_1.a"), ("shard_1.x", "shard_1.b")]
+    swap = [change(named(old, version=2 if old == "shard_1.x" else 1), named(new, version=2)) for old, new in steps]
+    at_work.schema_change(ddl(DdlKind.RENAME_TABLE, *swap))
+
+    assert str(at_work.process(batch(named("shard_2.x"), [(1,)])).schema.name) == "all.x"
+    for held in ("a", "b"):
+        with pytest.raises(RunFailed, match=f"shard_1.{held} and shard_2.{held}"):
+            at_work.process(batch(named(f"shard_2.{held}"), [(1,)]))
+
+
 def test_a_ddl_is_renamed_on_both_sides_and_keeps_its_dispatchers() -> None:
     alter = ddl(DdlKind.ADD_COLUMN, change(named("bank.a"), named("bank.a", version=2)))
     routed = operator(LAKE).schema_change(alter)

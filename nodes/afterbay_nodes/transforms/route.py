@@ -126,7 +126,19 @@ class RouteOperator(TransformOperator[ChangeBatch, ChangeBatch]):
             replace(table, before=old, after=None if table.after is None else self._renamed[table.after])
             for table, old in zip(change.tables, before, strict=True)
         )
+        self._pass_through(change)
         return replace(change, tables=tables)
+
+    def _pass_through(self, change: SchemaChange) -> None:
+        """A name that one step takes and a later one leaves (`a TO x, b TO a, x TO b`) is free again."""
+        made: dict[TableName, TableSchema] = {}
+        for table in change.tables:
+            if table.before is not None and made.get(table.before.name) == table.before:
+                del made[table.before.name]
+                self._sources.pop(self._target(table.before.name), None)
+            if table.after is not None:
+                made[table.after.name] = table.after
+                self._sources.setdefault(self._target(table.after.name), table.after.name)
 
     def _before(self, table: TableChange) -> TableSchema | None:
         """The before side, routed. Names are given back before any is claimed, so that a rename can swap two."""
