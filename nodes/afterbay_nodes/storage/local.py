@@ -49,9 +49,9 @@ class LocalStore:
             self._draft(self._tree.descriptor(), [memoryview(b"afterbay")]).close()
             scratch = self._tree.make(HIDDEN)
             try:
-                self._tree.probe(scratch)
+                self._tree.probe(scratch.descriptor)
             finally:
-                os.close(scratch)
+                scratch.close()
                 self._tree.prune(HIDDEN)
         except OSError as error:
             verdict = judge(error)
