@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +13,10 @@ from afterbay.messages import DdlKind, SchemaChange, TableChange
 from afterbay.runtime.ledger import Ledger
 from afterbay.runtime.outlet import SchemaWriter
 from afterbay.telemetry import CleanupResult, FlushReason, SpoolLevels, Telemetry
+from afterbay_nodes.sinks.file_body import FileBodies
 from afterbay_nodes.sinks.flush_days import FlushDays
 from afterbay_nodes.sinks.lane import Ddl, Lane, Limits
+from afterbay_nodes.sinks.scratch import Scratch
 from afterbay_nodes.sinks.writer import Writer
 from afterbay_nodes.storage.layout import Layout
 from afterbay_nodes.storage.noop import NoopStore
@@ -69,13 +72,14 @@ class FakeState:
             token.settle()
 
 
-def test_the_drain_of_an_in_band_ddl_takes_what_it_took(measured: Measured) -> None:
+def test_the_drain_of_an_in_band_ddl_takes_what_it_took(measured: Measured, tmp_path: Path) -> None:
     """Against a clock turned by hand: from the DDL's arrival until its schema file is visible, and not 0."""
     clock = ManualClock()
     writer = Writer(
         sink="lake",
         store=NoopStore(),
         layout=Layout(),
+        bodies=FileBodies(Scratch(tmp_path), 1 << 20, clock),
         zone=None,
         state=FakeState(),  # type: ignore[arg-type]
         positions={},

@@ -16,7 +16,10 @@ from afterbay.messages import BatchHead, FileFormat
 from afterbay.node import StoredPosition
 from afterbay.schema import Column, RowPosition, TableName, TableSchema
 from afterbay.telemetry import FlushReason, Telemetry
+from afterbay_nodes.sinks.file_body import FileBodies
+from afterbay_nodes.sinks.flush_days import FlushDays
 from afterbay_nodes.sinks.lane import FlushJob, Lane, Limits, Pending
+from afterbay_nodes.sinks.scratch import Scratch
 from afterbay_nodes.sinks.writer import MOST_COLLISIONS, Writer
 from afterbay_nodes.storage.dates import DateSeparator
 from afterbay_nodes.storage.layout import Layout
@@ -99,9 +102,11 @@ class Desk:
             sink=SINK,
             store=self.store,
             layout=LAYOUT,
+            bodies=FileBodies(Scratch(folder / "scratch"), 1 << 20, self.run.clock),
             zone=UTC,
             state=self.run.state,
             positions={} if stored is None else {(SOURCE, "d1"): stored},
+            days=FlushDays("", {}),
             clock=self.run.clock,
             meter=self.telemetry.node(SINK),
         )
