@@ -153,7 +153,7 @@ class Telemetry:
             "afterbay.checkpoint.lag",
             [self._checkpoint_lag],
             unit="s",
-            description="Seconds since the checkpoint last equalled all that was received",
+            description="Age of the oldest change received that the durable checkpoint does not cover",
         )
 
     def node(self, name: str) -> NodeMeter:

@@ -25,6 +25,7 @@ from afterbay.node import (
     TransformOperator,
     Until,
 )
+from afterbay.runtime.arrivals import Arrivals
 from afterbay.runtime.barrier import Barriers
 from afterbay.runtime.channel import ChannelClosed
 from afterbay.runtime.ledger import Ledger
@@ -48,6 +49,7 @@ class Assembly:
     """Everything that was opened. `closers` are called once each, in order, after all threads have ended."""
 
     ledgers: Mapping[str, Ledger]
+    arrivals: Mapping[str, Arrivals]
     sources: Mapping[str, SourceOperator]
     sinks: Mapping[str, SinkOperator[Any]]
     barriers: Barriers
@@ -88,6 +90,7 @@ def assemble(
     wiring = wire(plan, clock)
     bench = _Bench(plan, state, until, adopt, telemetry, clock, scope, switch, wiring)
     ledgers = {name: Ledger(name, state.restart.checkpoints.get(name)) for name in plan.partitions()}
+    arrivals = {name: Arrivals() for name in ledgers}
     # First of all: tokens that are collected because the run is ending are no news.
     for ledger in ledgers.values():
         scope.on_cancel(ledger.unhealthy)
@@ -115,9 +118,9 @@ def assemble(
         for item, sink in plan.sinks:
             sinks[item.name] = _open_sink(bench, item, sink, _upstream(plan, item, pressures), barriers)
             undo.callback(sinks[item.name].close)
-        sources = _open_sources(bench, ledgers, sinks, barriers, pressures)
+        sources = _open_sources(bench, ledgers, arrivals, sinks, barriers, pressures)
         closers = [undo.pop_all().close]
-    return Assembly(ledgers, sources, sinks, barriers, wiring.reach, closers)
+    return Assembly(ledgers, arrivals, sources, sinks, barriers, wiring.reach, closers)
 
 
 def _upstream(plan: Plan, item: PlanNode, pressures: Mapping[str, Pressure]) -> tuple[Pressure, ...]:
@@ -237,6 +240,7 @@ def _merge_into(inbox: Inbox, router: Router) -> Callable[[], None]:
 def _open_sources(
     bench: _Bench,
     ledgers: Mapping[str, Ledger],
+    arrivals: Mapping[str, Arrivals],
     sinks: Mapping[str, SinkOperator[Any]],
     barriers: Barriers,
     pressures: Mapping[str, Pressure],
@@ -270,6 +274,7 @@ def _open_sources(
                 outlet = SourceOutlet(
                     partition=partition,
                     ledger=ledgers[partition],
+                    arrivals=arrivals[partition],
                     window=window,
                     barriers=barriers,
                     state=bench.state,

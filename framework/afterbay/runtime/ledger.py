@@ -148,11 +148,6 @@ class Ledger:
         with self._lock:
             return self._advance()
 
-    @property
-    def promised(self) -> int:
-        """What the source has promised so far; -1 before the first promise."""
-        return self._promise
-
     def oldest(self) -> int | None:
         """The lowest outstanding commit-ts, or None."""
         with self._lock:

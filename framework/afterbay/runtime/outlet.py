@@ -14,6 +14,7 @@ from afterbay.credit import CreditWindow
 from afterbay.errors import Cancelled
 from afterbay.messages import ChangeBatch, DrainReason, SchemaChange
 from afterbay.node import SinkOperator
+from afterbay.runtime.arrivals import Arrivals
 from afterbay.runtime.barrier import Barriers
 from afterbay.runtime.envelope import Envelope
 from afterbay.runtime.ledger import Ledger
@@ -118,6 +119,7 @@ class SourceOutlet:
         *,
         partition: str,
         ledger: Ledger,
+        arrivals: Arrivals,
         window: CreditWindow,
         barriers: Barriers,
         state: State,
@@ -132,6 +134,7 @@ class SourceOutlet:
         """`largest`: bytes a batch may have; larger ones are cut, so that one batch never fills the spool."""
         self._partition = partition
         self._ledger = ledger
+        self._arrivals = arrivals
         self._window = window
         self._barriers = barriers
         self._state = state
@@ -151,6 +154,7 @@ class SourceOutlet:
 
     def batch(self, batch: ChangeBatch) -> None:
         """See `Outlet.batch`."""
+        self._arrivals.came(batch.last.commit_ts, self._clock.monotonic())
         self._meter.passed(batch.num_rows, batch.nbytes)
         for piece, stored in self._replay.cut(batch):
             if stored:
@@ -160,6 +164,7 @@ class SourceOutlet:
 
     def schema_change(self, change: SchemaChange) -> None:
         """See `Outlet.schema_change`. The DDL's token is minted at T and settled when its files are visible (I3)."""
+        self._arrivals.came(change.commit_ts, self._clock.monotonic())
         for table in change.tables:
             if table.dispatcher_before is not None and table.dispatcher_before != table.dispatcher_after:
                 self._state.schema(self._partition, table.dispatcher_before, change.commit_ts, None)

@@ -100,7 +100,6 @@ class Run:
         self._outcome: Outcome = "completed"
         self._failure: BaseException | None = None
         self._report: RunReport | None = None
-        self._caught_up_at: dict[str, float] = {}
         self._supervisor = threading.Thread(target=self._supervise, name=f"{plan.name}/supervisor", daemon=False)
         telemetry.watch_lag(self.lag)
 
@@ -144,14 +143,16 @@ class Run:
         return self._assembly.barriers.status()
 
     def lag(self) -> dict[str, float]:
-        """Seconds since the durable checkpoint last covered all that was received, per source partition."""
+        """Age in seconds of the oldest change received that the durable checkpoint does not cover, per source partition.
+
+        0 where it covers all that was received.
+        """
         now = self._clock.monotonic()
         out: dict[str, float] = {}
-        for name, ledger in self._assembly.ledgers.items():
-            durable, reached = self._state.checkpoint_of(name), ledger.promised
-            if ledger.outstanding() == 0 and (durable.commit_ts if durable is not None else -1) >= reached:
-                self._caught_up_at[name] = now
-            out[name] = now - self._caught_up_at.setdefault(name, self._started)
+        for name, arrivals in self._assembly.arrivals.items():
+            durable = self._state.checkpoint_of(name)
+            came = arrivals.oldest(-1 if durable is None else durable.commit_ts)
+            out[name] = 0.0 if came is None else now - came
         return out
 
     def _start(self) -> None:
