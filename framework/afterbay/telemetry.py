@@ -69,6 +69,7 @@ class NodeTotals:
     busy_seconds: float = 0.0
     filtered: int = 0
     repeated: int = 0
+    rejected: int = 0
     retries: int = 0
     files: int = 0
     file_bytes: int = 0
@@ -104,6 +105,9 @@ class Telemetry:
         self.busy = meter.create_counter("afterbay.node.busy", unit="s", description="Seconds spent working")
         self.settled = meter.create_counter(
             "afterbay.row.settled", unit="{row}", description="Rows not stored, by reason (filtered, repeated)"
+        )
+        self.rejected = meter.create_counter(
+            "afterbay.source.rejected", unit="{line}", description="Bad lines or events that a source put aside"
         )
         self.flush_count = meter.create_counter("afterbay.flush.count", unit="{flush}", description="Files, by reason")
         self.flush_size = meter.create_histogram(
@@ -248,6 +252,12 @@ class NodeMeter:
         with self._lock:
             self.totals.repeated += rows
         self._telemetry.settled.add(rows, {**self._at, "reason": "repeated"})
+
+    def rejected(self, lines: int) -> None:
+        """Bad lines (or events) that the source put aside."""
+        with self._lock:
+            self.totals.rejected += lines
+        self._telemetry.rejected.add(lines, self._at)
 
     def flushed(self, reason: FlushReason, rows: int, nbytes: int, seconds: float) -> None:
         """A file is durable and committed."""

@@ -151,8 +151,10 @@ def test_the_rest_is_counted_by_reason(measured: Measured) -> None:
     measured.meter.suppressed()
     measured.meter.quota_waited(0.5)
     measured.meter.retried("put")
+    measured.meter.rejected(2)
     settled = {dict(at)["reason"]: point.value for at, point in measured.points("afterbay.row.settled").items()}
     assert settled == {"filtered": 3, "repeated": 4}
+    assert [point.value for point in measured.points("afterbay.source.rejected").values()] == [2]
     for name in ("afterbay.node.rows", "afterbay.node.bytes", "afterbay.node.busy", "afterbay.store.retries"):
         assert len(measured.points(name)) == 1
     assert [point.count for point in measured.points("afterbay.spool.quota_wait").values()] == [1]

@@ -21,6 +21,8 @@ def summary(report: RunReport, pipeline: str) -> str:
         facts.append(("filtered", f"{count(report.rows_filtered)}  (dropped on purpose)"))
     if report.rows_repeated:
         facts.append(("repeated", f"{count(report.rows_repeated)}  (stored before, dropped)"))
+    if report.lines_rejected:
+        facts.append(("rejected", f"{count(report.lines_rejected)}  (bad lines, in {', '.join(report.rejects)})"))
     reasons = ", ".join(f"{reason} {count(number)}" for reason, number in report.flushes.items())
     facts.append(("files", count(report.files) + (f"  ({reasons})" if reasons else "")))
     facts.append(("bytes", f"{count(report.bytes)}  ({size(report.bytes)})"))

@@ -24,6 +24,7 @@ class Counts:
     rows_stored: int
     rows_filtered: int
     rows_repeated: int
+    lines_rejected: int
     files: int
     bytes: int
     ddls: int
@@ -47,6 +48,7 @@ class Counts:
             rows_stored=sum(totals.rows for totals in sinks),
             rows_filtered=sum(totals.filtered for totals in every),
             rows_repeated=sum(totals.repeated for totals in every),
+            lines_rejected=sum(totals.rejected for totals in every),
             files=sum(totals.files for totals in sinks),
             bytes=sum(totals.bytes for totals in sinks),
             ddls=sum(totals.ddls for totals in every),
@@ -61,7 +63,8 @@ class RunReport:
     `outcome` says how the run ended: `completed` (its `until` was reached), `drained` (asked to stop, all that was
     under way is stored), `cancelled` (stopped at once, what was under way comes again next time).
     `rows_in` counts what the sources sent, `rows_stored` what the sinks stored: with two sinks a row counts twice.
-    `rows_filtered` and `rows_repeated` ended in between, on purpose. `checkpoints` is commit-ts per source partition,
+    `rows_filtered` and `rows_repeated` ended in between, on purpose. `lines_rejected` could not be read and were put
+    aside, in the files `rejects` (a source's fact of that name). `checkpoints` is commit-ts per source partition,
     `flushes` files per reason, `stored_in` one place per sink.
     """
 
@@ -71,6 +74,7 @@ class RunReport:
     rows_stored: int
     rows_filtered: int
     rows_repeated: int
+    lines_rejected: int
     files: int
     bytes: int
     ddls: int
@@ -78,6 +82,7 @@ class RunReport:
     seconds: float
     flushes: Mapping[str, int]
     stored_in: tuple[str, ...]
+    rejects: tuple[str, ...]
 
     @classmethod
     def of(
@@ -101,6 +106,7 @@ class RunReport:
             rows_stored=counts.rows_stored,
             rows_filtered=counts.rows_filtered,
             rows_repeated=counts.rows_repeated,
+            lines_rejected=counts.lines_rejected,
             files=counts.files,
             bytes=counts.bytes,
             ddls=counts.ddls,
@@ -110,6 +116,7 @@ class RunReport:
             stored_in=tuple(
                 node.node.facts().get("root", f"{node.name} ({node.type_name})") for node in plan.of_kind("sink")
             ),
+            rejects=tuple(facts["rejects"] for node in plan.nodes if "rejects" in (facts := node.node.facts())),
         )
 
     @property
@@ -126,6 +133,7 @@ class RunReport:
             "rows_stored": self.rows_stored,
             "rows_filtered": self.rows_filtered,
             "rows_repeated": self.rows_repeated,
+            "lines_rejected": self.lines_rejected,
             "files": self.files,
             "bytes": self.bytes,
             "ddls": self.ddls,
@@ -134,4 +142,5 @@ class RunReport:
             "rows_per_second": round(self.rows_per_second, 1),
             "flushes": dict(self.flushes),
             "stored_in": list(self.stored_in),
+            "rejects": list(self.rejects),
         }

@@ -143,9 +143,9 @@ class Run:
         return self._assembly.barriers.status()
 
     def lag(self) -> dict[str, float]:
-        """Age in seconds of the oldest change received that the durable checkpoint does not cover, per source partition.
+        """Per source partition, the age in seconds of the oldest change received that its checkpoint does not cover.
 
-        0 where it covers all that was received.
+        0 where the durable checkpoint covers all that was received.
         """
         now = self._clock.monotonic()
         out: dict[str, float] = {}

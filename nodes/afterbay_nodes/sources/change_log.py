@@ -49,7 +49,7 @@ class ChangeLog(Source[ChangeBatch]):
         return {"path": self.path, "output_raw_change_event": self.output_raw_change_event}
 
     def facts(self) -> Mapping[str, str]:
-        return {"path": self.path}
+        return {"path": self.path, **({"rejects": self.rejects} if self.rejects is not None else {})}
 
     def check(self) -> Iterable[Diagnostic]:
         rejecting = self.on_bad_line == "reject"

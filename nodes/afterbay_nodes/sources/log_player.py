@@ -40,6 +40,7 @@ class LogPlayer(SourceOperator):
         self._partition = context.partition
         self._resume = context.resume
         self._until = context.until
+        self._meter = context.meter
         self._schemas = context.schemas
         self._rejects = Rejects(log.rejects) if log.rejects is not None else None
         self._watermark = context.resume.commit_ts if context.resume is not None else -1
@@ -234,6 +235,7 @@ class LogPlayer(SourceOperator):
     def _refuse(self, bad: BadLine, file: str, number: int, line: bytes) -> None:
         if self._log.on_bad_line == "reject" and self._rejects is not None:
             self._rejects.add(file, number, f"[{bad.code}] {bad.reason}", line)
+            self._meter.rejected(1)
             return
         raise RunFailed(
             bad.code, bad.reason, place=Place(file=file, line=number, table=_shown(bad.table)), hint=bad.hint
