@@ -27,6 +27,7 @@ from pydantic import BaseModel, ConfigDict
 from afterbay.clock import Clock
 from afterbay.errors import Diagnostic
 from afterbay.messages import ChangeBatch, SchemaChange
+from afterbay.pressure import Pressure
 from afterbay.schema import Json, RowPosition, TableSchema
 
 if TYPE_CHECKING:
@@ -89,6 +90,13 @@ class Node(BaseModel):
         Default: nothing. Never holds a secret.
         """
         return {}
+
+    def recognises(self, option: str, stored: Json) -> bool:
+        """True if `stored`, which the state has under `option` of `identity`, means what this node says now.
+
+        Asked where the two differ: an earlier version may have written it otherwise. Default: no.
+        """
+        return False
 
     def facts(self) -> Mapping[str, str]:
         """Short facts for the graph diagram and `plan` (quota, shards, root), secrets left out. Default: none."""
@@ -202,23 +210,6 @@ class TransformOperator(ABC, Generic[In, Out]):
 
     def close(self) -> None:
         """Gives resources back. Called once."""
-
-
-class Pressure(Protocol):
-    """What a sink asks of the spool before it."""
-
-    @property
-    def quota(self) -> int:
-        """Bytes that the spool may hold, memory and disk together."""
-        ...
-
-    def over(self) -> bool:
-        """True from the high watermark on until the low one: pending batches should be flushed (reason quota)."""
-        ...
-
-    def subscribe(self, wake: Callable[[], None]) -> None:
-        """Calls `wake()` (quick, any thread) each time `over` turns true and each time an entry waits for room."""
-        ...
 
 
 class SpoolOperator(TransformOperator[In, Out]):

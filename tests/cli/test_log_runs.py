@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +79,80 @@ def test_the_report_as_data_counts_them_too(pipeline: Pipeline) -> None:
     found = pipeline.report()
     assert (found["lines_rejected"], found["rejects"]) == (1, ["./rej.jsonl"])
     assert stored() == ["1"]
+
+
+# -- logs that moved
+
+
+def test_a_log_may_be_moved_and_renamed_between_two_runs(pipeline: Pipeline) -> None:
+    log = write(Path("log.jsonl"), ddl(5, CREATE), one(10, 1), watermark(10))
+    pipeline.report()
+    Path("archive").mkdir()
+    moved = log.rename("archive/events.jsonl").absolute()
+    with moved.open("ab") as file:
+        file.write(one(11, 2) + b"\n" + watermark(11) + b"\n")
+    pipeline.log["path"] = str(moved)
+    again = pipeline.report()
+    assert (again["rows_in"], again["rows_repeated"]) == (1, 0)
+    assert stored() == ["1", "2"]
+
+
+def test_the_files_of_a_log_may_move_to_another_folder_together(pipeline: Pipeline) -> None:
+    Path("old").mkdir()
+    write(Path("old/1.jsonl"), ddl(5, CREATE), one(10, 1), watermark(10))
+    write(Path("old/2.jsonl"), one(11, 2), watermark(11))
+    pipeline.log["path"] = "old/*.jsonl"
+    pipeline.report()
+    Path("old").rename("new")
+    write(Path("new/3.jsonl"), one(12, 3), watermark(12))
+    pipeline.log["path"] = "./new/*.jsonl"
+    assert pipeline.report()["rows_in"] == 1
+    assert stored() == ["1", "2", "3"]
+
+
+def test_another_log_in_its_place_is_refused(pipeline: Pipeline) -> None:
+    """The path is no part of the state's identity: the cursor alone tells the logs apart, and it does (I10)."""
+    write(Path("log.jsonl"), ddl(5, CREATE), one(10, 1), watermark(10))
+    write(Path("other.jsonl"), ddl(6, CREATE), one(20, 7), one(21, 8), watermark(21))
+    pipeline.report()
+    pipeline.log["path"] = "other.jsonl"
+    code, _, err = pipeline.run()
+    assert code == 1
+    assert "[change_log.cursor] the file was changed, or is of another log" in err
+    write(Path("log.jsonl"), ddl(6, CREATE), one(20, 7), one(21, 8), watermark(21))
+    pipeline.log["path"] = "log.jsonl"
+    assert "[change_log.cursor]" in pipeline.run()[2]
+    assert stored() == ["1"]
+
+
+# -- stdin
+
+
+@contextmanager
+def piped(*lines: bytes) -> Iterator[None]:
+    """Stdin has these lines."""
+    with write(Path("stdin"), *lines).open("rb") as file, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdin", file)
+        yield
+
+
+@pytest.mark.parametrize("known", [0, 1, 3], ids=["only what is new", "the last watermark", "all from the start"])
+def test_a_stream_goes_on_by_commit_ts_wherever_it_begins(pipeline: Pipeline, known: int) -> None:
+    first = [ddl(5, CREATE), one(10, 1), watermark(10)]
+    pipeline.log["path"] = "-"
+    with piped(*first):
+        pipeline.report()
+    with piped(*first[len(first) - known :], one(11, 2), watermark(11)):
+        again = pipeline.report()
+    assert (again["rows_repeated"], again["rows_in"]) == (1 if known == 3 else 0, 1)
+    assert stored() == ["1", "2"]
+
+
+def test_a_state_of_a_stream_is_not_a_files(pipeline: Pipeline) -> None:
+    pipeline.log["path"] = "-"
+    with piped(ddl(5, CREATE), one(10, 1), watermark(10)):
+        pipeline.report()
+    pipeline.log["path"] = str(write(Path("log.jsonl"), ddl(5, CREATE), one(10, 1), watermark(10)))
+    code, _, err = pipeline.run()
+    assert code == 2
+    assert 'log.path: "-" -> "files"' in err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from tests.reader.canal_rows import CanalForm
 from tests.reader.csv_rows import CsvDialect
 from tests.reader.described_rows import ParquetForm
 from tests.reader.paths import StoreShape
-from tests.support.cli import REPOSITORY, afterbay
+from tests.support.cli import REPOSITORY, Finished, afterbay
 
 FOLDER = REPOSITORY / "pipelines"
 CSV = CsvDialect(commit_ts=True)
@@ -96,3 +98,27 @@ def test_an_example_runs(tmp_path: Path, name: str) -> None:
     again = afterbay("run", file, "--json", cwd=tmp_path, EVENTS=events)
     assert again.exit_code == 0, again.err
     assert again.data["files"] == 0
+
+
+def in_the_comment(file: Path, cwd: Path) -> list[Finished]:
+    """Runs the commands that the comment at the top of a pipeline names, in order: `NAME=value … afterbay …`."""
+    done: list[Finished] = []
+    for line in file.read_text().splitlines():
+        words = shlex.split(line.removeprefix("#   ")) if line.startswith("#   ") else []
+        if "afterbay" in words:
+            at = words.index("afterbay")
+            env = dict(word.split("=", 1) for word in words[:at])
+            done.append(afterbay(*words[at + 1 :], cwd=cwd, **env))
+    return done
+
+
+def test_the_commands_in_an_examples_comment_work_one_after_the_other(tmp_path: Path) -> None:
+    (tmp_path / "pipelines").symlink_to(FOLDER)
+    (tmp_path / "events").mkdir()
+    events = FOLDER.joinpath("events/shop.jsonl").read_bytes()
+    (tmp_path / "events" / "shop.jsonl.gz").write_bytes(gzip.compress(events))
+    done = in_the_comment(FOLDER / "change_log_to_files.yaml", tmp_path)
+    assert [run.exit_code for run in done] == [0, 0], done
+    change_log_to_files(tmp_path)
+    own = read_bucket(tmp_path / "mine" / "change_log", StoreShape("json"), CanalForm())
+    assert sorted(own.tables) == [("shop", "customers"), ("shop", "orders")]

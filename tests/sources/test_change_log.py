@@ -314,8 +314,21 @@ def test_a_file_that_changed_or_went_is_refused_and_one_that_grew_is_read_on(tmp
     with pytest.raises(RunFailed, match=r"change_log\.cursor.*was changed"):
         record(ChangeLog(path=str(log)), resume=point, schemas=whole.schemas)
     log.rename(tmp_path / "log2")
+    write(tmp_path / "log3", one(13, 4))
     with pytest.raises(AfterbayError, match=r"change_log\.cursor.*no longer"):
         record(ChangeLog(path=str(tmp_path / "log*")), resume=point, schemas=whole.schemas)
+
+
+def test_a_moved_file_is_known_by_the_line_before_the_position_and_by_nothing_less(tmp_path: Path) -> None:
+    log = write(tmp_path / "log", one(10, 1), watermark(10), one(11, 2))
+    schemas = play(log).schemas
+    point = ResumePoint(10, log_reader.Mark(str(log), *_behind(log, 2)).to_cursor())
+    start = ResumePoint(9, log_reader.Mark(str(log), 0, 1, b"", 0).to_cursor())
+    (tmp_path / "sub").mkdir()
+    moved = ChangeLog(path=str(log.rename(tmp_path / "sub" / "log")))
+    assert stamps(record(moved, resume=point, schemas=schemas)) == [(11, 0)]
+    with pytest.raises(RunFailed, match=r"change_log\.cursor.*no longer"):
+        record(moved, resume=start, schemas=schemas)  # at the start of a file no line tells it from another
 
 
 def test_a_cursor_of_another_source_is_refused(tmp_path: Path) -> None:
@@ -390,6 +403,20 @@ def test_stdin_that_pauses_has_its_whole_transactions_sent_first(monkeypatch: py
         outlet = record(ChangeLog(path="-"))
     assert [point.commit_ts for point in outlet.promises] == [11, 12]
     assert stamps(outlet) == [(10, 0), (11, 0), (12, 0)]
+
+
+def test_stdin_goes_on_by_commit_ts_and_numbers_its_rows_as_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows above the checkpoint that a dead run had stored are known by their ordinals: these must be the same (I6)."""
+    point = ResumePoint(10, log_reader.Mark("-", 4711, 9, b"of another stream", 18).to_cursor())
+    again = write(tmp_path / "again", one(9, 1), one(10, 2), one(11, 3), one(11, 4), one(12, 5))
+    schemas = play(again).schemas
+    with again.open("rb") as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        outlet = record(ChangeLog(path="-", on_repeat="error"), resume=point, schemas=schemas)
+    assert stamps(outlet) == [(11, 0), (11, 1), (12, 0)]
+    assert outlet.repeats == 2
 
 
 def test_a_followed_log_goes_on_where_it_grows_and_into_the_next_file(

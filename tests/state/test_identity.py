@@ -52,6 +52,25 @@ def test_other_options_are_refused_with_each_of_them_and_a_way_out(tmp_path: Pat
     open_state(tmp_path, identity=STORED).close()  # the refusal left nothing behind, the lock neither
 
 
+def test_another_way_of_writing_it_is_let_in_and_replaced_when_the_run_starts(tmp_path: Path) -> None:
+    open_state(tmp_path, identity=STORED).close()
+    given: dict[str, Json] = {**STORED, "changes": {"type": "log", "path": "files"}}
+
+    def recognises(node: str, option: str, stored: Json) -> bool:
+        return (node, option, stored) == ("changes", "path", "a.jsonl")
+
+    # Refused later, by a sink that looks at its root: then it is the old one still.
+    open_state(tmp_path, identity=given, recognises=recognises).close()
+    open_state(tmp_path, identity=STORED).close()
+
+    state = open_state(tmp_path, identity=given, recognises=recognises)
+    state.start({}, lambda *_: None, lambda _: None)
+    state.close()
+    open_state(tmp_path, identity=given).close()
+    with pytest.raises(PipelineInvalid, match=r"changes\.path: \"files\" -> \"a\.jsonl\""):
+        open_state(tmp_path, identity=STORED)
+
+
 def test_another_pipelines_state_is_refused(tmp_path: Path) -> None:
     open_state(tmp_path).close()
     with pytest.raises(PipelineInvalid, match=r"state\.pipeline.*'orders'.*'payments'"):

@@ -17,6 +17,7 @@ from afterbay.node import ResumePoint
 from afterbay.runtime.ledger import Ledger
 from afterbay.schema import Column, Json, RowPosition, TableName, TableSchema
 from afterbay.state.database import connect
+from afterbay.state.identity import Recognises
 from afterbay.state.store import Intent, State
 
 PIPELINE = "orders"
@@ -132,12 +133,14 @@ def open_state(
     wire: Wire | None = None,
     pipeline: str = PIPELINE,
     identity: Mapping[str, Json] = IDENTITY,
+    recognises: Recognises = lambda *_: False,
 ) -> State:
     state = State.open(
         directory,
         pipeline=pipeline,
         identity=identity,
         clock=clock if clock is not None else StoppedClock(),
+        recognises=recognises,
         connector=wire.connect if wire is not None else connect,
     )
     _opened.append(state)

@@ -133,6 +133,10 @@ class Plan:
             if item.kind != "transform" or item.node.identity()
         }
 
+    def recognises(self, node: str, option: str, stored: Json) -> bool:
+        """True if `stored`, which a state remembers, means the same as what `identity` says (see `Node.recognises`)."""
+        return any(item.name == node and item.node.recognises(option, stored) for item in self.nodes)
+
     def __hash__(self) -> int:
         return hash(self.fingerprint())
 

@@ -12,7 +12,6 @@ from afterbay.compile.plan import Plan, PlanNode
 from afterbay.credit import CreditWindow
 from afterbay.errors import Place
 from afterbay.node import (
-    Pressure,
     Sink,
     SinkContext,
     SinkOperator,
@@ -25,6 +24,7 @@ from afterbay.node import (
     TransformOperator,
     Until,
 )
+from afterbay.pressure import Pressure
 from afterbay.runtime.arrivals import Arrivals
 from afterbay.runtime.barrier import Barriers
 from afterbay.runtime.channel import ChannelClosed

@@ -52,7 +52,13 @@ def start(
     scope = Scope(clock)
     switch = StopSwitch(clock, seconds)
     with ExitStack() as undo:
-        state = State.open(plan.state_dir, pipeline=plan.name, identity=plan.identity(), clock=clock)
+        state = State.open(
+            plan.state_dir,
+            pipeline=plan.name,
+            identity=plan.identity(),
+            clock=clock,
+            recognises=plan.recognises,
+        )
         undo.callback(state.close)
         assembly = assemble(
             plan, state=state, until=mode, adopt=adopt, telemetry=telemetry, clock=clock, scope=scope, switch=switch

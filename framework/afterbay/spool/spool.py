@@ -14,7 +14,8 @@ from afterbay.clock import Clock
 from afterbay.credit import Credit
 from afterbay.errors import Place, RunFailed
 from afterbay.messages import BatchHead, EncodedBatch, SpoolEntry
-from afterbay.node import Pressure, SpoolOperator
+from afterbay.node import SpoolOperator
+from afterbay.pressure import Pressure
 from afterbay.spool.budget import Budget, Placement
 from afterbay.spool.catalog import Catalog
 from afterbay.spool.faults import SpoolMisuse

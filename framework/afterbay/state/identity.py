@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,9 @@ from afterbay.errors import Diagnostic, PipelineInvalid, Place
 from afterbay.schema import Json
 
 _ABSENT = "absent"
+
+Recognises = Callable[[str, str, Json], bool]
+"""(node, option, stored value) -> the stored value means what the node says now, though it is written otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +53,18 @@ def check_pipeline(directory: Path, stored: str, given: str) -> None:
         )
 
 
-def check_identity(directory: Path, stored: Mapping[str, Json], given: Mapping[str, Json]) -> None:
-    """Raises PipelineInvalid (`state.identity`), one finding a difference, if the options are not the stored ones."""
-    found = differences(stored, given)
+def check_identity(
+    directory: Path, stored: Mapping[str, Json], given: Mapping[str, Json], recognises: Recognises
+) -> None:
+    """Raises PipelineInvalid (`state.identity`), one finding a difference, if the options are not the stored ones.
+
+    A value that is written otherwise, and that `recognises` says means the same, is no difference.
+    """
+    found = [
+        item
+        for item in differences(stored, given)
+        if item.old == _ABSENT or not recognises(item.node, item.option, json.loads(item.old))
+    ]
     if found:
         raise PipelineInvalid.of(
             Diagnostic(

@@ -24,7 +24,7 @@ from afterbay.schema import Json, TableSchema
 from afterbay.state.codec import check_count, check_text, decode_object, encode_commit_ts, encode_json
 from afterbay.state.database import Connect, connect, create_directory, open_database, refusal, unreadable
 from afterbay.state.history import SchemaHistory, SchemaRecord
-from afterbay.state.identity import check_identity, check_pipeline
+from afterbay.state.identity import Recognises, check_identity, check_pipeline
 from afterbay.state.lock import DirectoryLock
 from afterbay.state.owner import Owner
 from afterbay.state.records import Intent, OpenIntent, Restart
@@ -44,13 +44,17 @@ class State:
     checkpoint stays where it was, and only `close` is left to do.
     """
 
-    def __init__(self, directory: Path, lock: DirectoryLock, owner: Owner, restart: Restart) -> None:
+    def __init__(
+        self, directory: Path, lock: DirectoryLock, owner: Owner, restart: Restart, renewed: str | None = None
+    ) -> None:
+        """`renewed`: the pipeline's identity as it is written now, if another way of writing it is stored."""
         self.directory = directory
         self._lock = lock
         self._owner = owner
         self._restart = restart
         self._restart_is_old = False
         self._started = False
+        self._renewed = renewed
 
     @classmethod
     def open(
@@ -60,12 +64,14 @@ class State:
         pipeline: str,
         identity: Mapping[str, Json],
         clock: Clock,
+        recognises: Recognises = lambda *_: False,
         connector: Connect = connect,
     ) -> State:
         """Locks the directory (made if missing), migrates the database, checks whose it is, loads `restart`.
 
         `identity`: node -> {option: value}, plain JSON data. Files can be begun, finished and withdrawn from now on,
-        so that sinks settle what a dead run left open; the checkpoint moves from `start` on.
+        so that sinks settle what a dead run left open; the checkpoint moves from `start` on. What `recognises` lets
+        pass is replaced by what is given at `start`, when the sinks have looked at their roots.
         Raises EnvironmentRefused (`state.locked`, `state.folder`, `state.corrupt`, `state.foreign`, `state.newer`, …)
         and PipelineInvalid (`state.pipeline`, `state.identity`).
         """
@@ -76,7 +82,7 @@ class State:
             connection = open_database(directory, connector)
             undo.callback(connection.close)
             try:
-                _check_owner(connection, directory, pipeline, identity, clock)
+                renewed = _check_owner(connection, directory, pipeline, identity, clock, recognises)
                 restart = _load(connection, clock)
             except sqlite3.Error as error:
                 raise refusal(error, directory) from error
@@ -85,7 +91,7 @@ class State:
             owner = Owner(connection, directory, clock, restart.checkpoints)
             owner.run()
             undo.pop_all()
-        return cls(directory, lock, owner, restart)
+        return cls(directory, lock, owner, restart, renewed)
 
     @property
     def restart(self) -> Restart:
@@ -109,6 +115,8 @@ class State:
         waiting methods.
         """
         _ = self.restart
+        if (renewed := self._renewed) is not None:
+            self._owner.call(lambda tables: tables.identify(renewed))
         self._started = True
         self._owner.listen(ledgers, on_checkpoint, on_failure)
 
@@ -231,9 +239,17 @@ def _check_intent(intent: Intent) -> None:
 
 
 def _check_owner(
-    connection: sqlite3.Connection, directory: Path, pipeline: str, identity: Mapping[str, Json], clock: Clock
-) -> None:
-    """Checks that the state is this pipeline's with these options, or makes it so if it is new."""
+    connection: sqlite3.Connection,
+    directory: Path,
+    pipeline: str,
+    identity: Mapping[str, Json],
+    clock: Clock,
+    recognises: Recognises,
+) -> str | None:
+    """Checks that the state is this pipeline's with these options, or makes it so if it is new.
+
+    Gives the identity that is to be stored instead, if another way of writing it was stored.
+    """
     check_text(pipeline=pipeline)
     given = encode_json(dict(identity), "the pipeline's identity")
     row = connection.execute("select pipeline, identity from state").fetchone()
@@ -242,9 +258,10 @@ def _check_owner(
             "insert into state (id, pipeline, identity, created_at) values (1, ?, ?, ?)",
             (pipeline, given, clock.now().isoformat(timespec="milliseconds")),
         )
-        return
+        return None
     check_pipeline(directory, row[0], pipeline)
-    check_identity(directory, decode_object(row[1]), json.loads(given))
+    check_identity(directory, decode_object(row[1]), json.loads(given), recognises)
+    return given if given != row[1] else None
 
 
 def _load(connection: sqlite3.Connection, clock: Clock) -> Restart:

@@ -32,6 +32,10 @@ class Tables:
         # Numbers are never given twice by one process, so a late `finish` cannot hit another file's intent.
         self._next_intent = int(highest) + 1
 
+    def identify(self, identity: str) -> None:
+        """The pipeline's identity is written like this from now on."""
+        self._connection.execute("update state set identity = ?", (identity,))
+
     def claim(self, sink: str) -> None:
         """The sink takes its root. A second claim changes nothing."""
         self._connection.execute(

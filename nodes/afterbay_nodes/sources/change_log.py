@@ -14,6 +14,8 @@ from afterbay.schema import Json
 from afterbay.units import MIB, ByteSize
 from afterbay_nodes.sources.tso import physical_ms
 
+STDIN = "-"
+
 
 class ChangeLog(Source[ChangeBatch]):
     """Reads a change log: one canal-json message a line, as TiCDC sends them (`enable-tidb-extension=true`).
@@ -46,7 +48,15 @@ class ChangeLog(Source[ChangeBatch]):
         return True
 
     def identity(self) -> Mapping[str, Json]:
-        return {"path": self.path, "output_raw_change_event": self.output_raw_change_event}
+        # Where files are is no matter: the cursor knows its file by what is in it. Stdin has no such place.
+        return {
+            "path": STDIN if self.path == STDIN else "files",
+            "output_raw_change_event": self.output_raw_change_event,
+        }
+
+    def recognises(self, option: str, stored: Json) -> bool:
+        # The first version kept the path as written.
+        return option == "path" and (stored == STDIN) == (self.path == STDIN)
 
     def facts(self) -> Mapping[str, str]:
         return {"path": self.path, **({"rejects": self.rejects} if self.rejects is not None else {})}

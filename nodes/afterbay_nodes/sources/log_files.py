@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from afterbay.errors import EnvironmentRefused, Place, RunFailed
+from afterbay_nodes.sources.change_log import STDIN
 
-STDIN = "-"
 BLOCK = 1 << 20
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"

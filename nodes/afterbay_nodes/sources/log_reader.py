@@ -1,7 +1,9 @@
 """The lines of a change log with their places, from a resume position on.
 
 Offsets count bytes of the uncompressed stream, so that a log may be compressed after it was read in part. A file is
-known again by the line before the position: its length, and the CRC-32 of its first KiB.
+known again by the line before the position: its length, and the CRC-32 of its first KiB. So it may be moved, with the
+others of its log; another log in its place is refused. Stdin has no places: it is read from its start, and whoever
+reads it tells by commit-ts what came before.
 """
 
 from __future__ import annotations
@@ -9,10 +11,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from afterbay.errors import Place, RunFailed
 from afterbay.schema import Json
-from afterbay_nodes.sources.log_files import BLOCK, STDIN, Stopped, Stream, broken, damage, list_files, open_stream
+from afterbay_nodes.sources.change_log import STDIN
+from afterbay_nodes.sources.log_files import BLOCK, Stopped, Stream, broken, damage, list_files, open_stream
 
 _SHOWN = 1024  # bytes of an overlong line that are kept, and that the CRC covers
 
@@ -88,14 +92,9 @@ class LogReader:
     def read(self, cursor: Mapping[str, Json] | None) -> Iterator[Lines]:
         """All lines from `cursor` (as `Mark.to_cursor` made it) on, or from the start. Raises Stopped, RunFailed."""
         names = list_files(self._path)
-        first = names[0] if cursor is None else _text(cursor, "file")
-        if first not in names:
-            raise RunFailed(
-                "change_log.cursor",
-                f"the checkpoint is in this file, which is no longer among the files of {self._path!r}",
-                place=Place(file=first),
-                hint="bring the file back, or start with a fresh state",
-            )
+        if names == [STDIN]:
+            cursor = None
+        first = names[0] if cursor is None else self._found(names, cursor)
         yield from self._file(first, cursor)
         last = first
         while newer := self._newer(last):
@@ -107,6 +106,25 @@ class LogReader:
         if self._stream is not None:
             self._stream.close()
             self._stream = None
+
+    def _found(self, names: list[str], cursor: Mapping[str, Json]) -> str:
+        """The cursor's file: of that path, else the one of that name, else the only one there is.
+
+        What has another path is taken for the file only where there is a line to know it by.
+        """
+        known = _text(cursor, "file")
+        if known in names:
+            return known
+        named = [name for name in names if PurePath(name).name == PurePath(known).name]
+        likely = named or names
+        if len(likely) == 1 and _number(cursor, "length"):
+            return likely[0]
+        raise RunFailed(
+            "change_log.cursor",
+            f"the checkpoint is in this file, which is no longer among the files of {self._path!r}",
+            place=Place(file=known),
+            hint="bring the file back (a log may be moved to another folder as a whole), or start with a fresh state",
+        )
 
     def _file(self, name: str, cursor: Mapping[str, Json] | None) -> Iterator[Lines]:
         self.close()
@@ -178,12 +196,7 @@ class LogReader:
         assert self._stream is not None
         offset, length = _number(cursor, "offset"), _number(cursor, "length")
         try:
-            if name == STDIN:
-                left = offset - length
-                while left > 0 and (block := self._stream.read1(min(left, BLOCK))):
-                    left -= len(block)
-            else:
-                self._stream.seek(offset - length)
+            self._stream.seek(offset - length)
             before = bytearray()
             while len(before) < length and (block := self._stream.read1(length - len(before))):
                 before += block
@@ -193,7 +206,8 @@ class LogReader:
         if len(before) != length or zlib.crc32(line[:_SHOWN]) != _number(cursor, "crc"):
             raise RunFailed(
                 "change_log.cursor",
-                f"the file was changed: the line before byte {offset} is not the one that the checkpoint knows",
+                f"the file was changed, or is of another log: the line before byte {offset} is not the one that the "
+                "checkpoint knows",
                 place=Place(file=name),
                 hint="bring the file back as it was (it may only grow), or start with a fresh state",
             )
