@@ -148,8 +148,9 @@ class Pipeline:
     ) -> RunReport:
         """Runs to the end that `until` names, and tells what was done. An interrupt cancels the run.
 
-        `until`: `"end"`, `"caught-up"`, `"forever"`, a duration (`"30s"`, or seconds); None: `"end"` if every source
-        ends by itself, else `"forever"`. Raises AfterbayError, or an ExceptionGroup of them if several things failed.
+        `until`: `"end"`, `"caught-up"`, `"forever"`, or a duration (`"30s"`, or seconds) for which it goes on as with
+        `"forever"`; None: `"end"` if every source ends by itself, else `"forever"`. Raises AfterbayError, or an
+        ExceptionGroup of them if several things failed.
         """
         run = self.start(until=until, adopt=adopt, telemetry=telemetry)
         try:

@@ -156,3 +156,21 @@ def test_a_state_of_a_stream_is_not_a_files(pipeline: Pipeline) -> None:
     code, _, err = pipeline.run()
     assert code == 2
     assert 'log.path: "-" -> "files"' in err
+
+
+# -- how long
+
+
+def test_a_log_is_followed_for_as_long_as_was_said(pipeline: Pipeline) -> None:
+    """At its end it waits for more, until the time is up: "ten minutes" are ten minutes."""
+    write(Path("log.jsonl"), ddl(5, CREATE), one(10, 1), watermark(10))
+    followed = pipeline.report("--until", "300ms")
+    assert followed["outcome"] == "time-up"
+    assert followed["seconds"] >= 0.3
+    assert pipeline.report()["outcome"] == "completed"
+    assert stored() == ["1"]
+
+
+def test_the_summary_says_that_the_time_was_up(pipeline: Pipeline) -> None:
+    write(Path("log.jsonl"), ddl(5, CREATE), one(10, 1), watermark(10))
+    assert pipeline.run("--until", "300ms")[1].startswith("p: time was up, drained after 0.")

@@ -351,6 +351,14 @@ def test_a_duration_ends_the_run(tmp_path: Path) -> None:
     report = start(linear(tmp_path), until=0.05).wait(20)
     assert report is not None
     assert report.checkpoints["log"] < 5, "it ended in its pause, or even before"
+    assert report.outcome == "time-up"
+
+
+def test_a_source_that_ends_before_the_runs_time_ends_the_run_completed(tmp_path: Path) -> None:
+    script(rows("a", 1, 2), Promise(2))
+    report = start(linear(tmp_path), until=3600).wait(20)
+    assert report is not None
+    assert (report.outcome, report.checkpoints) == ("completed", {"log": 2})
 
 
 def test_a_stuck_thread_is_named_with_its_stack(tmp_path: Path) -> None:

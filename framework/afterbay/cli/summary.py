@@ -9,10 +9,17 @@ from afterbay.cli.amounts import count, duration, size
 if TYPE_CHECKING:
     from afterbay.runtime.report import RunReport
 
+_OUTCOMES = {
+    "completed": "completed in",
+    "time-up": "time was up, drained after",
+    "drained": "asked to stop, drained after",
+    "cancelled": "cancelled after",
+}
+
 
 def summary(report: RunReport, pipeline: str) -> str:
     """The lines a run ends with. `pipeline` is how the user named it, for the commands to try next."""
-    lines = [f"{report.pipeline}: {report.outcome} in {duration(report.seconds)}", ""]
+    lines = [f"{report.pipeline}: {_OUTCOMES[report.outcome]} {duration(report.seconds)}", ""]
     facts = [
         ("rows in", f"{count(report.rows_in)}  ({count(round(report.rows_per_second))} rows/s)"),
         ("rows stored", count(report.rows_stored)),

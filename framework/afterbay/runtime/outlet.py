@@ -30,17 +30,34 @@ class StopSwitch:
     """Says to all sources that they are to return: on demand, or when the run's time is up. Owns its condition."""
 
     def __init__(self, clock: Clock, seconds: float | None = None) -> None:
+        """`seconds`: how long the run may go on from `start`; None: for ever."""
         self._clock = clock
-        self._deadline = None if seconds is None else clock.monotonic() + seconds
+        self._seconds = seconds
+        self._deadline: float | None = None
         self._changed = threading.Condition()
         self._stopped = False
         self._cancelled = False
         self._flush_requests = 0
+        self._time_up = False
+
+    def start(self) -> None:
+        """The run begins now, and so does its time."""
+        if self._seconds is not None:
+            self._deadline = self._clock.monotonic() + self._seconds
 
     @property
     def stopping(self) -> bool:
         """True when sources are to return."""
-        return self._stopped or (self._deadline is not None and self._clock.monotonic() >= self._deadline)
+        if self._stopped:
+            return True
+        if self._deadline is not None and self._clock.monotonic() >= self._deadline:
+            self._time_up = True
+        return self._time_up
+
+    @property
+    def time_up(self) -> bool:
+        """True if a source was told to return because the run's time was up."""
+        return self._time_up
 
     @property
     def flush_requests(self) -> int:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from afterbay.schema import Json
     from afterbay.telemetry import Telemetry
 
-Outcome = Literal["completed", "drained", "cancelled"]
+Outcome = Literal["completed", "time-up", "drained", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,9 @@ class Counts:
 class RunReport:
     """Counts of one run. Rows, files and bytes are this run's alone; a checkpoint is where the pipeline stands.
 
-    `outcome` says how the run ended: `completed` (its `until` was reached), `drained` (asked to stop, all that was
-    under way is stored), `cancelled` (stopped at once, what was under way comes again next time).
+    `outcome` says how the run ended: `completed` (its sources ended, or were caught up with), `time-up` (the time that
+    `until` gave was over before) and `drained` (asked to stop), all that was under way being stored in each case;
+    `cancelled` (stopped at once, what was under way comes again next time).
     `rows_in` counts what the sources sent, `rows_stored` what the sinks stored: with two sinks a row counts twice.
     `rows_filtered` and `rows_repeated` ended in between, on purpose. `lines_rejected` could not be read and were put
     aside, in the files `rejects` (a source's fact of that name). `checkpoints` is commit-ts per source partition,

@@ -2,7 +2,9 @@
 
 ::
 
-    start -> running --sources end / drain--> draining --all threads ended--> finishing --> done (completed | drained)
+    start -> running --sources end / time is up / drain--> draining --all threads ended--> finishing
+                |                                |                                              |
+                |                                |              done (completed | time-up | drained)
                 |                                |
                 +--- first failure, cancel ------+--> cancelled, all joined --> done (cancelled | failed)
 
@@ -42,7 +44,8 @@ def start(
 ) -> Run:
     """Starts `plan` and returns at once.
 
-    `until`: when it ends by itself, or seconds; None: `end` if every source ends by itself, else `forever`.
+    `until`: when it ends by itself, or seconds, for which it follows its sources as with `forever`; None: `end` if
+    every source ends by itself, else `forever`.
     `adopt`: a fresh state may take over a sink root that is not empty.
     Raises PipelineInvalid or EnvironmentRefused before anything is done.
     """
@@ -70,12 +73,11 @@ def start(
 
 
 def _until(plan: Plan, until: Until | float | None) -> tuple[Until, float | None]:
-    natural = Until.END if all(source.ends for _, source in plan.sources) else Until.FOREVER
     if until is None:
-        return natural, None
+        return Until.END if all(source.ends for _, source in plan.sources) else Until.FOREVER, None
     if isinstance(until, Until):
         return until, None
-    return natural, float(until)
+    return Until.FOREVER, float(until)
 
 
 class Run:
@@ -163,6 +165,7 @@ class Run:
 
     def _start(self) -> None:
         self._state.start(self._assembly.ledgers, self._on_checkpoint, self._scope.fail)
+        self._switch.start()
         self._scope.start()
         self._supervisor.start()
 
@@ -219,6 +222,8 @@ class Run:
             self._outcome = "cancelled"
         elif self._drained:
             self._outcome = "drained"
+        elif self._switch.time_up:
+            self._outcome = "time-up"
         self._report = RunReport.of(
             self.plan,
             self.telemetry,

@@ -60,7 +60,7 @@ class Usage:
 class Budget:
     """The bytes of one spool. Owns its lock, which is held for arithmetic only: never for I/O, never for a callback.
 
-    Implements `afterbay.node.Pressure`. Any thread. `wake` callbacks run in the thread that calls :meth:`admit`;
+    Implements `afterbay.pressure.Pressure`. Any thread. `wake` callbacks run in the thread that calls :meth:`admit`;
     withheld credits are given back in the thread whose release or unlink made the room.
     """
 
