@@ -42,7 +42,10 @@ def run(
     ] = None,
     state: StateDir = None,
     adopt: Annotated[
-        bool, typer.Option("--adopt", help="Let a fresh state take over a sink root that is not empty.")
+        bool,
+        typer.Option(
+            "--adopt", help="Let a fresh state take over a sink root that is not empty. May store changes twice."
+        ),
     ] = False,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary, only problems.")] = False,

@@ -39,12 +39,23 @@ class OpenIntent:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredTotals:
+    """What a sink has stored since the state was made."""
+
+    files: int
+    rows: int
+    bytes: int
+    ddls: int
+
+
+@dataclass(frozen=True, slots=True)
 class Restart:
     """What a start needs.
 
     `fresh`: no sink has ever claimed its root. `positions` by (sink, partition, dispatcher). `schemas` by partition,
     then dispatcher: in force at the partition's checkpoint. `ddls`: (sink, key, commit-ts) of those above the
     checkpoint whose schema files are stored. `cleaned`: by sink, the day (2006-01-02) below which it has removed files.
+    `totals`: by sink that has claimed its root.
     """
 
     fresh: bool
@@ -55,3 +66,4 @@ class Restart:
     ddls: frozenset[tuple[str, str, int]]
     claimed: frozenset[str]
     cleaned: Mapping[str, str]
+    totals: Mapping[str, StoredTotals]

@@ -287,4 +287,5 @@ def _restart(
         ddls=tables.ddls(),
         claimed=claimed,
         cleaned=tables.cleaned(),
+        totals=tables.totals(),
     )

@@ -14,7 +14,7 @@ from afterbay.errors import Place, RunFailed
 from afterbay.node import ResumePoint, StoredPosition
 from afterbay.schema import RowPosition
 from afterbay.state.codec import decode_commit_ts, decode_object, encode_commit_ts, encode_cursor
-from afterbay.state.records import Intent, OpenIntent
+from afterbay.state.records import Intent, OpenIntent, StoredTotals
 
 _INTENT_COLUMNS = (
     "sink, partition, dispatcher, directory, number, path, "
@@ -159,6 +159,11 @@ class Tables:
         """By sink, the day below which files were removed; without those that never removed any."""
         rows = self._connection.execute("select sink, cleaned_before from sinks where cleaned_before <> ''")
         return {str(sink): str(day) for sink, day in rows}
+
+    def totals(self) -> dict[str, StoredTotals]:
+        """What each sink that has claimed its root has stored."""
+        rows = self._connection.execute("select sink, files, rows, bytes, ddls from sinks")
+        return {str(sink): StoredTotals(files, stored, size, ddls) for sink, files, stored, size, ddls in rows}
 
     def claimed(self) -> frozenset[str]:
         """Sinks that have claimed their root."""

@@ -212,7 +212,7 @@ class CloudStorage(Sink[SpoolEntry]):
 
     def identity(self) -> Mapping[str, Json]:
         return {
-            "root": self.store_uri.display,
+            "root": self.store_uri.absolute,
             "date_separator": self.date_separator,
             "enable_partition_separator": self.enable_partition_separator,
             "file_index_digit": self.file_index_digit,
@@ -220,6 +220,16 @@ class CloudStorage(Sink[SpoolEntry]):
             "enable_table_across_nodes": self.enable_table_across_nodes,
             "output_column_id": self.output_column_id,
         }
+
+    def recognises(self, option: str, stored: Json) -> bool:
+        if option != "root" or not isinstance(stored, str) or self.store_uri.scheme != "file":
+            return False
+        if stored == self.store_uri.display:
+            return True  # the first version kept it as written
+        known, given = Path(stored.removeprefix("file://")), Path(self.store_uri.path)
+        # Another name of the same folder; or the same relative path in another one, such as a project that moved. There
+        # `take_root` looks whether what the state has stored is in it.
+        return known.resolve() == given.resolve() or (not given.is_absolute() and _ends_with(known, given))
 
     def facts(self) -> Mapping[str, str]:
         return {
@@ -233,6 +243,11 @@ class CloudStorage(Sink[SpoolEntry]):
         from afterbay_nodes.sinks.storage_sink import open_storage_sink
 
         return open_storage_sink(self, context)
+
+
+def _ends_with(path: Path, relative: Path) -> bool:
+    below = [part for part in relative.parts if part != ".."]
+    return bool(below) and list(path.parts[-len(below) :]) == below
 
 
 def _clamped(key: str, value: float, least: float, most: float, show: Any) -> float:

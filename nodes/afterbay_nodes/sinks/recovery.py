@@ -17,7 +17,7 @@ from __future__ import annotations
 import logging
 
 from afterbay.checksum import crc32
-from afterbay.errors import EnvironmentRefused, RunFailed
+from afterbay.errors import RunFailed
 from afterbay.state.store import Intent, OpenIntent, State
 from afterbay_nodes.sinks.writer import plain_directory
 from afterbay_nodes.storage.layout import Layout
@@ -25,21 +25,6 @@ from afterbay_nodes.storage.numbering import index_content
 from afterbay_nodes.storage.store import AlreadyExists, ObjectStore
 
 log = logging.getLogger("afterbay.cloud_storage")
-
-
-def take_root(store: ObjectStore, state: State, sink: str, *, adopt: bool) -> None:
-    """Refuses a fresh state on a root that is not empty, unless `adopt`. Raises EnvironmentRefused."""
-    if sink not in state.restart.claimed:
-        first = next(iter(store.list("")), None)
-        if first is not None and not adopt:
-            raise EnvironmentRefused(
-                "cloud_storage.root_not_empty",
-                f"the state {state.directory} knows nothing of {store.display}, which holds files already "
-                f"(for example '{first.key}')",
-                hint="use the state directory that belongs to this root, an empty root, or --adopt to write behind "
-                "what is there",
-            )
-        state.claim(sink)
 
 
 def settle_open_intents(store: ObjectStore, layout: Layout, state: State, sink: str) -> None:

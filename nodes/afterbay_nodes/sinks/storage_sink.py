@@ -15,7 +15,8 @@ from afterbay_nodes.sinks.cloud_storage import CloudStorage
 from afterbay_nodes.sinks.file_body import FileBodies
 from afterbay_nodes.sinks.flush_days import FlushDays
 from afterbay_nodes.sinks.lane import Limits
-from afterbay_nodes.sinks.recovery import settle_open_intents, take_root
+from afterbay_nodes.sinks.recovery import settle_open_intents
+from afterbay_nodes.sinks.root import take_root
 from afterbay_nodes.sinks.schedule import Schedule
 from afterbay_nodes.sinks.scratch import Scratch
 from afterbay_nodes.sinks.shard import StorageShard
@@ -54,7 +55,10 @@ def open_storage_sink(node: CloudStorage, context: SinkContext) -> StorageSink:
     with ExitStack() as undo:
         undo.callback(store.close)
         store.check()
-        take_root(store, context.state, context.node, adopt=context.adopt)
+        if node.store_uri.keeps:
+            take_root(store, layout, context.state, context.node, adopt=context.adopt)
+        else:
+            context.state.claim(context.node)
         store.sweep()
         scratch = Scratch(context.work_dir / "scratch")
         scratch.sweep()

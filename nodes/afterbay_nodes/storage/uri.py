@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -34,6 +35,16 @@ class StoreUri:
         if self.scheme == "file":
             return f"file://{self.path}" if self.path.startswith("/") else self.path
         return f"{self.scheme}://" + "/".join(part for part in (self.bucket, self.path) if part)
+
+    @property
+    def absolute(self) -> str:
+        """As `display`, a folder by its absolute path: what it is called whatever the current directory is."""
+        return f"file://{os.path.abspath(self.path)}" if self.scheme == "file" else self.display  # noqa: PTH100 - no links
+
+    @property
+    def keeps(self) -> bool:
+        """False for a store that forgets what it is given."""
+        return self.scheme != "noop"
 
     def __repr__(self) -> str:
         return f"StoreUri({self.display!r})"
