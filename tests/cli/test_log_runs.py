@@ -174,3 +174,18 @@ def test_a_log_is_followed_for_as_long_as_was_said(pipeline: Pipeline) -> None:
 def test_the_summary_says_that_the_time_was_up(pipeline: Pipeline) -> None:
     write(Path("log.jsonl"), ddl(5, CREATE), one(10, 1), watermark(10))
     assert pipeline.run("--until", "300ms")[1].startswith("p: time was up, drained after 0.")
+
+
+# -- where
+
+
+def test_a_run_begins_by_saying_where_its_state_and_its_roots_are(pipeline: Pipeline, tmp_path: Path) -> None:
+    write(Path("log.jsonl"), ddl(5, CREATE), one(10, 1), watermark(10))
+    said = f"state in {tmp_path}/state, stored in {tmp_path}/lake\n"
+    assert pipeline.run()[2].startswith(said)
+    assert said not in pipeline.run("--quiet")[2]
+    Path("lake/t").mkdir(parents=True, exist_ok=True)
+    Path("lake").rename("elsewhere")
+    code, _, err = pipeline.run()
+    assert code == 3
+    assert err.startswith(said), "also where the run is refused: that is when one needs it"

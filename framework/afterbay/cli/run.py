@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,9 @@ from afterbay.cli.progress import LogLevel, attach_logs, detach_logs, open_progr
 from afterbay.cli.summary import summary
 from afterbay.cli.supervise import Ended, StopSignals, supervise
 from afterbay.errors import PipelineInvalid
+
+if TYPE_CHECKING:
+    from afterbay.compile.plan import Plan
 
 EXAMPLES = """\b
 Examples:
@@ -69,6 +72,8 @@ def run(
     with StopSignals() as signals:
         progress = open_progress(quiet=quiet)
         logs = attach_logs(progress, log_level)
+        if not quiet:
+            progress.say(places(plan))
         try:
             handle = start(plan, until=ends, adopt=adopt, telemetry=telemetry)
             signals.started()
@@ -86,6 +91,12 @@ def run(
             detach_logs(logs)
         _tell(ended, pipeline, as_json=as_json, quiet=quiet)
     return ended.exit_code
+
+
+def places(plan: Plan) -> str:
+    """Where the run's state and its sinks' roots are, whatever the current directory was meant to be."""
+    roots = [root for item, sink in plan.sinks if (root := sink.exclusive_root()) is not None]
+    return f"state in {plan.state_dir}" + (f", stored in {', '.join(roots)}" if roots else "")
 
 
 def _tell(ended: Ended, pipeline: Path, *, as_json: bool, quiet: bool) -> None:
