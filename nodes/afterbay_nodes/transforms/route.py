@@ -16,6 +16,7 @@ from afterbay.node import Transform, TransformContext, TransformOperator
 from afterbay.printable import visible
 from afterbay.schema import Json, TableName, TableSchema
 from afterbay_nodes.per_schema import PerSchema
+from afterbay_nodes.transforms.renamed_statement import renamed_statement
 from afterbay_nodes.transforms.table_rules import TableMatch
 
 _PLACEHOLDERS = ("schema", "table")
@@ -79,6 +80,9 @@ class Route(Transform[ChangeBatch, ChangeBatch]):
     The first rule that matches gives the new name; a table that none matches keeps its own. Two tables that would get
     the same name fail the run, naming both. A database's own DDL is renamed by the first rule that covers all of its
     tables, if that rule's `schema` does not use `{table}`.
+
+    A DDL's text (`Query` in schema files) gets the new names too, where their place in it is sure: `docs/transforms.md`
+    says which statements stay as they are.
     """
 
     type_name: ClassVar[str] = "route"
@@ -120,14 +124,28 @@ class RouteOperator(TransformOperator[ChangeBatch, ChangeBatch]):
     def schema_change(self, change: SchemaChange) -> SchemaChange:
         """The DDL under target names. A dropped or renamed table gives its target name back."""
         if not change.tables:
-            return change if change.database is None else replace(change, database=self._database(change.database))
+            if change.database is None:
+                return change
+            query = renamed_statement(change.query, (), self._target, self._database)
+            database = self._database(change.database)
+            return replace(change, database=database, query=change.query if query is None else query)
         before = [self._before(table) for table in change.tables]
         tables = tuple(
-            replace(table, before=old, after=None if table.after is None else self._renamed[table.after])
+            replace(
+                table,
+                before=old,
+                after=None if table.after is None else self._renamed[table.after],
+                query=self._statement(table.query, (table,)),
+            )
             for table, old in zip(change.tables, before, strict=True)
         )
         self._pass_through(change)
-        return replace(change, tables=tables)
+        return replace(change, tables=tables, query=self._statement(change.query, change.tables))
+
+    def _statement(self, query: str, changes: tuple[TableChange, ...]) -> str:
+        """The statement under target names; as it is where they cannot be placed surely."""
+        names = {schema.name for table in changes for schema in (table.before, table.after) if schema is not None}
+        return (renamed_statement(query, names, self._target, self._database) if query else None) or query
 
     def _pass_through(self, change: SchemaChange) -> None:
         """A name that one step takes and a later one leaves (`a TO x, b TO a, x TO b`) is free again."""

@@ -41,7 +41,8 @@ class SelectColumns(Transform[ChangeBatch, ChangeBatch]):
     """Keeps the columns that the first matching rule includes; a table that no rule matches keeps all.
 
     Rows and schema lose the others alike, so that the schema file lists what the data files hold. A column of the key
-    must stay: without it a reader could not apply an update. Case-sensitive.
+    must stay: without it a reader could not apply an update. Case-sensitive. A DDL's text (`Query`) stays whole: what
+    counts is `TableColumns`, see `docs/transforms.md`.
     """
 
     type_name: ClassVar[str] = "select_columns"
