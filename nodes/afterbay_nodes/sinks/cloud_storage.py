@@ -5,6 +5,7 @@ The format is `docs/storage-protocol.md`. This file is the node's options; the w
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,12 +14,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_serializer, field_validator, model_validator
 
-from afterbay.errors import Diagnostic, PipelineInvalid
+from afterbay.errors import AfterbayError, Diagnostic, PipelineInvalid
 from afterbay.messages import SpoolEntry
 from afterbay.node import Capabilities, Sink, SinkContext, SinkOperator
 from afterbay.schema import Json
 from afterbay.units import ByteSize, Duration, format_bytes, format_duration
 from afterbay_nodes.sinks.schedule import Schedule
+from afterbay_nodes.storage.check_uri import check_uri
 from afterbay_nodes.storage.uri import StoreUri, parse_uri
 
 log = logging.getLogger("afterbay.cloud_storage")
@@ -122,9 +124,6 @@ class CloudStorage(Sink[SpoolEntry]):
             query = parse_uri(data["uri"]).query
         except PipelineInvalid:
             return data  # told by the field itself, together with the others' faults
-        for key, hint in _ELSEWHERE.items():
-            if key in query:
-                raise ValueError(f"the uri sets '{key}', which belongs to another node: {hint}")
         return {**data, **{_FROM_URI[key]: value for key, value in query.items() if key in _FROM_URI}}
 
     @field_validator("shards")
@@ -195,6 +194,19 @@ class CloudStorage(Sink[SpoolEntry]):
         return parse_uri(self.uri).without(_FROM_URI)
 
     def check(self) -> Iterable[Diagnostic]:
+        place = self.store_uri
+        for key in (key for key in place.query if key in _ELSEWHERE):
+            message = f"the uri sets '{key}', which belongs to another node"
+            yield Diagnostic("uri.elsewhere", message, hint=_ELSEWHERE[key], field="uri")
+        try:
+            check_uri(
+                dataclasses.replace(
+                    place, query={key: place.query[key] for key in place.query if key not in _ELSEWHERE}
+                )
+            )
+        except AfterbayError as error:
+            for found in error.diagnostics:
+                yield dataclasses.replace(found, field="uri")
         if self.file_expiration_days and self.date_separator != "day":
             yield Diagnostic(
                 "cloud_storage.expiration",

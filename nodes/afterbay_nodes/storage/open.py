@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from afterbay.clock import Clock
-from afterbay.errors import EnvironmentRefused
+from afterbay_nodes.storage.check_uri import check_uri
 from afterbay_nodes.storage.local import LocalStore
 from afterbay_nodes.storage.noop import NoopStore
 from afterbay_nodes.storage.retry import Cancel, Ladder, Retry, RetryMeter
 from afterbay_nodes.storage.store import ObjectStore, StoreOptions
-from afterbay_nodes.storage.uri import StoreUri, parse_uri, unknown_keys
+from afterbay_nodes.storage.uri import StoreUri, parse_uri
 
 
 def open_store(
@@ -38,19 +38,12 @@ def open_store(
         cancel=cancel or Cancel(clock),
         random=random,
     )
+    check_uri(place)
     if place.scheme == "file":
-        unknown_keys(place, ())
         return LocalStore(Path(place.path), retry)
     if place.scheme == "noop":
-        unknown_keys(place, ())
         return NoopStore()
-    if place.scheme == "s3":
-        from afterbay_nodes.storage.s3 import S3Store
-        from afterbay_nodes.storage.s3_options import S3Options
+    from afterbay_nodes.storage.s3 import S3Store
+    from afterbay_nodes.storage.s3_options import S3Options
 
-        return S3Store(S3Options.from_uri(place), chosen, retry)
-    raise EnvironmentRefused(
-        "store.connector",
-        f"{place.display} needs a connector that is not part of this installation",
-        hint="use file:// or s3:// (Google Cloud Storage speaks s3 with endpoint=https://storage.googleapis.com)",
-    )
+    return S3Store(S3Options.from_uri(place), chosen, retry)

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
-from botocore.config import Config
 from pydantic import SecretStr
 
 from afterbay.errors import PipelineInvalid
@@ -95,6 +93,9 @@ class S3Options:
 
     def client(self, options: StoreOptions) -> Any:
         """A client of its own session. It never retries by itself: the one ladder does."""
+        import boto3  # the options alone are read by `validate`, which needs no client
+        from botocore.config import Config
+
         session = boto3.Session()
         return session.client(
             "s3",

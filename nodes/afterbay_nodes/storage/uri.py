@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from afterbay.errors import PipelineInvalid
+from afterbay.errors import Diagnostic, PipelineInvalid
+from afterbay.printable import visible
 
 _ALIASES = {"gcs": "gs", "azure": "azblob"}
 SCHEMES = ("file", "s3", "gs", "gcs", "azblob", "azure", "noop")
@@ -21,13 +22,14 @@ _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*):")
 class StoreUri:
     """A store's URI in parts. `bucket` is "" for files; `path` has no `/` at its ends, except a file's first one.
 
-    `query` may hold secrets: it is left out of `repr` and of `display`.
+    `query` may hold secrets: it is left out of `repr` and of `display`. `taken`: keys that the sink reads, for hints.
     """
 
     scheme: str
     bucket: str
     path: str
     query: Mapping[str, str]
+    taken: frozenset[str] = frozenset()
 
     @property
     def display(self) -> str:
@@ -52,7 +54,7 @@ class StoreUri:
     def without(self, keys: Iterable[str]) -> StoreUri:
         """The same without some keys of the query: those that the sink has taken for itself."""
         taken = frozenset(keys)
-        return replace(self, query={key: value for key, value in self.query.items() if key not in taken})
+        return replace(self, query={key: value for key, value in self.query.items() if key not in taken}, taken=taken)
 
 
 def parse_uri(text: str) -> StoreUri:
@@ -98,16 +100,22 @@ def parse_uri(text: str) -> StoreUri:
 
 
 def unknown_keys(uri: StoreUri, known: Iterable[str]) -> None:
-    """Refuses keys of the query that are not in `known`, with the nearest right one. Values are not printed."""
-    allowed = tuple(known)
+    """Refuses the query's keys that are not in `known`, each with the nearest right one. Values are not printed."""
+    allowed = (*known, *sorted(uri.taken))
+    found = []
     for key in uri.query:
         if key not in allowed:
-            close = difflib.get_close_matches(key, allowed, n=1)
-            raise PipelineInvalid(
-                "uri.query",
-                f"the {uri.scheme} uri has the unknown key '{key}'",
-                hint=f"did you mean '{close[0]}'?" if close else f"known: {', '.join(allowed) or 'none'}",
+            plain = key.lower().replace("_", "-")
+            close = difflib.get_close_matches(plain, allowed, n=1)
+            found.append(
+                Diagnostic(
+                    "uri.query",
+                    f"the {uri.scheme} uri has the unknown key '{visible(key)}'",
+                    hint=f"did you mean '{close[0]}'?" if close else f"known: {', '.join(allowed) or 'none'}",
+                )
             )
+    if found:
+        raise PipelineInvalid.of(found)
 
 
 def _query(text: str) -> dict[str, str]:
