@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from afterbay.errors import EnvironmentRefused, PipelineInvalid
+from afterbay.errors import EnvironmentRefused, PipelineInvalid, Place
+from afterbay.pipeline import Pipeline
 from afterbay.schema import Json
 from afterbay.state.identity import Difference, differences
 from afterbay.state.status import read_status
@@ -26,7 +27,6 @@ def test_each_difference_is_listed_old_to_new() -> None:
         "lake": {"type": "files"},
     }
     assert differences(STORED, given) == (
-        Difference("changes", "path", '"a.jsonl"', "absent"),
         Difference("changes", "type", '"log"', "absent"),
         Difference("csv", "include_commit_ts", "true", "absent"),
         Difference("csv", "quote", '"\\""', '""'),
@@ -69,6 +69,60 @@ def test_another_way_of_writing_it_is_let_in_and_replaced_when_the_run_starts(tm
     open_state(tmp_path, identity=given).close()
     with pytest.raises(PipelineInvalid, match=r"changes\.path: \"files\" -> \"a\.jsonl\""):
         open_state(tmp_path, identity=STORED)
+
+
+def said(tmp_path: Path, given: dict[str, Json]) -> list[tuple[str, str]]:
+    """What is told of each finding, up to what all have in common, and the way out."""
+    open_state(tmp_path, identity=STORED).close()
+    with pytest.raises(PipelineInvalid) as caught:
+        open_state(tmp_path, identity=given)
+    return [
+        (item.message.partition(": the state")[0], str(item.hint).partition(",")[0])
+        for item in caught.value.diagnostics
+    ]
+
+
+def test_another_type_is_one_finding(tmp_path: Path) -> None:
+    given: dict[str, Json] = {**STORED, "csv": {"type": "encode_canal_json", "compatible": True}}
+    assert said(tmp_path, given) == [
+        ("node 'csv' was encode_csv, now it is encode_canal_json", "put `type` back to encode_csv")
+    ]
+
+
+def test_a_renamed_node_is_one_finding_with_its_old_name(tmp_path: Path) -> None:
+    given: dict[str, Json] = {"changes": STORED["changes"], "plain": STORED["csv"]}
+    assert said(tmp_path, given) == [("node 'plain' (encode_csv) was called 'csv'", "call it 'csv' again")]
+
+
+def test_nodes_that_came_and_nodes_that_are_gone(tmp_path: Path) -> None:
+    given: dict[str, Json] = {"changes": STORED["changes"], "lake": {"type": "files", "root": "x"}}
+    assert said(tmp_path, given) == [
+        ("node 'lake' (files) is new", "leave it out"),
+        ("node 'csv' (encode_csv) is gone", "put it back"),
+    ]
+
+
+def test_a_finding_has_its_place_in_the_pipeline_file(tmp_path: Path) -> None:
+    file = tmp_path / "orders.yaml"
+
+    def run(seed: int, hole: str) -> None:
+        file.write_text(
+            f"state: {tmp_path / 'state'}\n"
+            "nodes:\n"
+            f"  bank: {{type: demo, rows: 100, seed: {seed}}}\n"
+            f"  {hole}: {{type: blackhole, inputs: bank}}\n"
+        )
+        Pipeline.from_yaml(file).run()
+
+    run(1, "hole")
+    with pytest.raises(PipelineInvalid) as caught:
+        run(2, "pit")
+    seed, hole = caught.value.diagnostics
+    assert seed.place == Place(str(file), 3, 39, "bank")
+    assert seed.message.startswith("bank.seed: 1 -> 2 (old -> new)")
+    assert hole.place == Place(str(file), 4, 9, "pit")
+    assert hole.message.startswith("node 'pit' (blackhole) was called 'hole'")
+    assert "seed: 2" in str(caught.value)
 
 
 def test_another_pipelines_state_is_refused(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def _plan(wired: Wired) -> Plan:
     )
     nodes = tuple(_plan_node(wired, wired.nodes[name]) for name in topology.order)
     draft = wired.draft
-    return Plan(draft.name, draft.state_dir, nodes, edges, draft.origin)
+    return Plan(draft.name, draft.state_dir, nodes, edges, draft.origin, draft.locator)
 
 
 def _plan_node(wired: Wired, item: DraftNode) -> PlanNode:

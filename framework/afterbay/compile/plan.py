@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from afterbay.compile.draft import InCode, Locator
 from afterbay.node import Node, Sink, Source, Transform
 
 if TYPE_CHECKING:
@@ -69,13 +70,14 @@ class PlanEdge:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A checked pipeline, ready to run. `origin` is the file it came from, for messages."""
+    """A checked pipeline, ready to run. For messages: `origin` is its file, `locator` finds places in that."""
 
     name: str
     state_dir: Path
     nodes: tuple[PlanNode, ...]
     edges: tuple[PlanEdge, ...]
     origin: str | None = None
+    locator: Locator = field(default_factory=InCode, compare=False, repr=False)
 
     def __getitem__(self, name: str) -> PlanNode:
         for node in self.nodes:

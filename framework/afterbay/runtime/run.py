@@ -20,6 +20,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from afterbay.clock import Clock, SystemClock
+from afterbay.compile.placed import placed
 from afterbay.compile.plan import Plan
 from afterbay.errors import Cancelled, RunFailed
 from afterbay.node import ResumePoint, Until
@@ -54,7 +55,7 @@ def start(
     telemetry = telemetry if telemetry is not None else Telemetry(plan.name)
     scope = Scope(clock)
     switch = StopSwitch(clock, seconds)
-    with ExitStack() as undo:
+    with placed(plan.locator), ExitStack() as undo:
         state = State.open(
             plan.state_dir,
             pipeline=plan.name,

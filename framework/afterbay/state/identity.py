@@ -18,7 +18,10 @@ Recognises = Callable[[str, str, Json], bool]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One option that is not what the state was made with. `old` and `new` are JSON text, or `absent`."""
+    """One option that is not what the state was made with. `old` and `new` are JSON text, or `absent`.
+
+    The option `type` stands for the whole node: another type, a node that is gone or one that is new.
+    """
 
     node: str
     option: str
@@ -26,7 +29,7 @@ class Difference:
     new: str
 
     def __str__(self) -> str:
-        return f"{self.node}.{self.option}: {self.old} -> {self.new}"
+        return f"{self.node}.{self.option}: {self.old} -> {self.new} (old -> new)"
 
 
 def differences(stored: Mapping[str, Json], given: Mapping[str, Json]) -> tuple[Difference, ...]:
@@ -37,7 +40,9 @@ def differences(stored: Mapping[str, Json], given: Mapping[str, Json]) -> tuple[
 def _differences(stored: Mapping[str, Json], given: Mapping[str, Json]) -> Iterator[Difference]:
     for node in sorted(stored.keys() | given.keys()):
         old, new = _options(stored, node), _options(given, node)
-        for option in sorted(old.keys() | new.keys()):
+        another = _text(old, "type") != _text(new, "type")
+        # Of another type all options differ, and none of them is news.
+        for option in ("type",) if another else sorted(old.keys() | new.keys()):
             before, after = _text(old, option), _text(new, option)
             if before != after:
                 yield Difference(node, option, before, after)
@@ -59,23 +64,54 @@ def check_identity(
     """Raises PipelineInvalid (`state.identity`), one finding a difference, if the options are not the stored ones.
 
     A value that is written otherwise, and that `recognises` says means the same, is no difference.
+    `field` is the option, for whoever knows where it was given.
     """
     found = [
         item
         for item in differences(stored, given)
         if item.old == _ABSENT or not recognises(item.node, item.option, json.loads(item.old))
     ]
-    if found:
-        raise PipelineInvalid.of(
-            Diagnostic(
-                "state.identity",
-                f"{item} (old -> new): the state in {directory} was made with the old value",
-                Place(node=item.node),
-                hint=f"put `{item.option}` back to {item.old}, or start anew with another state directory and an empty "
-                "root",
-            )
-            for item in found
-        )
+    if not found:
+        return
+    gone = {item.node: item.old for item in found if item.option == "type" and item.new == _ABSENT}
+    diagnostics = []
+    for item in found:
+        if item.option != "type":
+            unset = item.old in (_ABSENT, "null")
+            text, back = str(item), f"leave `{item.option}` out" if unset else f"put `{item.option}` back to {item.old}"
+        elif item.node in gone:
+            continue
+        elif item.old == _ABSENT:
+            former = next((name for name, type_name in gone.items() if type_name == item.new), None)
+            if former is None:
+                text, back = f"node '{item.node}' ({_plain(item.new)}) is new", "leave it out"
+            else:
+                del gone[former]
+                text = f"node '{item.node}' ({_plain(item.new)}) was called '{former}'"
+                back = f"call it '{former}' again"
+        else:
+            text = f"node '{item.node}' was {_plain(item.old)}, now it is {_plain(item.new)}"
+            back = f"put `type` back to {_plain(item.old)}"
+        diagnostics.append(_refusal(directory, text, item, back))
+    for item in found:
+        if item.node in gone and item.new == _ABSENT:
+            text = f"node '{item.node}' ({_plain(item.old)}) is gone"
+            diagnostics.append(_refusal(directory, text, item, "put it back"))
+    raise PipelineInvalid.of(diagnostics)
+
+
+def _refusal(directory: Path, text: str, item: Difference, back: str) -> Diagnostic:
+    return Diagnostic(
+        "state.identity",
+        f"{text}: the state in {directory} was made with the old one",
+        Place(node=item.node),
+        hint=f"{back}, or start anew with another state directory and an empty root",
+        field=None if item.option == "type" and _ABSENT in (item.old, item.new) else item.option,
+    )
+
+
+def _plain(text: str) -> str:
+    return text.strip('"')
 
 
 def _options(identity: Mapping[str, Json], node: str) -> dict[str, Json]:
