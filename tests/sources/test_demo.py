@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from afterbay import Pipeline
+from afterbay.errors import PipelineInvalid, RunFailed
 from afterbay.messages import DdlKind, Op
 from afterbay.node import ResumePoint
+from afterbay.runtime.report import RunReport
+from afterbay_nodes.sinks.blackhole import Blackhole
 from afterbay_nodes.sources.bank import OPENING_BALANCE
 from afterbay_nodes.sources.demo import Demo
 from tests.support.outlet import RecordingOutlet, Row, record, schemas_at
@@ -72,6 +77,38 @@ def test_resumed_at_any_promise_it_sends_exactly_the_rest(chosen: dict[str, Any]
     for point in whole.promises[:: max(1, len(whole.promises) // 8)]:
         rest = record(Demo(**chosen), resume=point, schemas=schemas_at(whole, point))
         assert changes(rest) == changes(whole, above=point.commit_ts)
+
+
+def test_more_rows_go_on_with_the_bank_that_a_state_was_founded_with(tmp_path: Path) -> None:
+    def run(rows: int, **options: int) -> RunReport:
+        pipeline = Pipeline("bank", state=tmp_path)
+        pipeline.add("bank", Demo(rows=rows, **options))
+        pipeline.add("hole", Blackhole(), inputs="bank")
+        return pipeline.run()
+
+    assert Demo(rows=2_000).bank.accounts != Demo(rows=4_000).bank.accounts
+    first = run(2_000)
+    second = run(4_000)
+    assert first.rows_in >= 2_000
+    assert 4_000 <= first.rows_in + second.rows_in < 4_100
+    with pytest.raises(PipelineInvalid, match=r"bank\.accounts: null -> 10 .*") as refused:
+        run(5_000, accounts=10)
+    assert "leave `accounts` out" in str(refused.value)
+
+
+def test_a_resumed_bank_has_the_accounts_of_its_cursor_and_sends_exactly_the_rest() -> None:
+    small, large = Demo(rows=2_000, ddl_every=500), Demo(rows=4_000, ddl_every=500)
+    founded = record(small)
+    point = founded.promises[-1]
+    rest = record(large, resume=point, schemas=schemas_at(founded, point))
+    whole = record(Demo(rows=4_000, ddl_every=500, accounts=small.bank.accounts))
+    assert changes(rest) == changes(whole, above=point.commit_ts)
+
+
+@pytest.mark.parametrize("cursor", [{}, {"stride": 1, "ddls": 0}, {"stride": "x", "ddls": 0, "accounts": 10}])
+def test_another_sources_cursor_is_refused(cursor: dict[str, Any]) -> None:
+    with pytest.raises(RunFailed, match=r"demo\.cursor"):
+        record(Demo(), resume=ResumePoint(1, cursor))
 
 
 def test_a_stopped_run_and_its_continuation_are_one_run() -> None:

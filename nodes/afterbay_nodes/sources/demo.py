@@ -52,22 +52,27 @@ class Demo(Source[ChangeBatch]):
 
     @property
     def bank(self) -> Bank:
-        """The bank that these options describe."""
-        accounts = self.accounts
-        if accounts is None:
-            accounts = min(_MOST_ACCOUNTS, max(1, self.rows // (10 * self.tables)))
-        return Bank(self.seed, self.tables, accounts, self.transaction_rows, self.ddl_every)
+        """The bank that these options found."""
+        return self.bank_of(min(_MOST_ACCOUNTS, max(1, self.rows // (10 * self.tables))))
+
+    def bank_of(self, accounts: int) -> Bank:
+        """The bank that has `accounts` accounts a table, unless the options say how many."""
+        wanted = accounts if self.accounts is None else self.accounts
+        return Bank(self.seed, self.tables, wanted, self.transaction_rows, self.ddl_every)
 
     @property
     def ends(self) -> bool:
         return True
 
     def identity(self) -> Mapping[str, Json]:
-        """All that shapes the stream. `rows` is left out: a longer run of the same bank goes on where it was."""
+        """All that shapes the stream. `rows` is left out: a longer run of the same bank goes on where it was.
+
+        For the same reason accounts count only as given: how many a bank was founded with is in its cursor.
+        """
         return {
             "seed": self.seed,
             "tables": self.tables,
-            "accounts": self.bank.accounts,
+            "accounts": self.accounts,
             "transaction_rows": self.transaction_rows,
             "ddl_every": self.ddl_every,
             "database": self.database,
@@ -84,10 +89,10 @@ class Demo(Source[ChangeBatch]):
 
 
 class DemoOperator(SourceOperator):
-    """The bank at work. The cursor is ``{"stride": next stride, "ddls": DDLs done}``."""
+    """The bank at work. The cursor is ``{"stride": next stride, "ddls": DDLs done, "accounts": accounts a table}``."""
 
     def __init__(self, demo: Demo, partition: str, resume: ResumePoint | None, clock: Clock) -> None:
-        self._bank = demo.bank
+        self._bank = demo.bank if resume is None else demo.bank_of(_number(resume.cursor, "accounts", least=1))
         self._rows = BankRows(self._bank, partition)
         self._ddl = BankDdl(self._bank, partition, demo.database)
         self._pace = None if demo.rate is None else Pace(demo.rate, clock)
@@ -103,7 +108,7 @@ class DemoOperator(SourceOperator):
                 ddls += 1
                 change = self._ddl.change(ddls)
                 out.schema_change(change)
-                out.promise(change.commit_ts, {"stride": stride, "ddls": ddls})
+                out.promise(change.commit_ts, self._cursor(stride, ddls))
                 # Unchanged schemas stay the same objects: routes are cached by them.
                 altered = {item.before: item.after for item in change.tables if item.before and item.after}
                 schemas = [altered.get(schema, schema) for schema in schemas]
@@ -114,7 +119,7 @@ class DemoOperator(SourceOperator):
             out.batch(self._rows.audits(stride, strides, self._ddl.audit(ddls)))
             rows = bank.rows_before(stride + strides) - bank.rows_before(stride)
             stride += strides
-            out.promise(bank.stride_end_ts(stride), {"stride": stride, "ddls": ddls})
+            out.promise(bank.stride_end_ts(stride), self._cursor(stride, ddls))
             if self._pace is not None:
                 self._pace.sent(rows, out)
 
@@ -124,14 +129,18 @@ class DemoOperator(SourceOperator):
             creations = self._ddl.creations()
             for change in creations:
                 out.schema_change(change)
-            out.promise(creations[-1].commit_ts, {"stride": _OPENING, "ddls": 0})
+            out.promise(creations[-1].commit_ts, self._cursor(_OPENING, 0))
             stride, ddls = _OPENING, 0
         else:
-            stride, ddls = _cursor(self._resume.cursor)
+            cursor = self._resume.cursor
+            stride, ddls = _number(cursor, "stride", least=_OPENING), _number(cursor, "ddls", least=0)
         if stride == _OPENING:
             self._open_accounts(out)
             stride = 0
         return stride, ddls
+
+    def _cursor(self, stride: int, ddls: int) -> Mapping[str, Json]:
+        return {"stride": stride, "ddls": ddls, "accounts": self._bank.accounts}
 
     def _open_accounts(self, out: Outlet) -> None:
         accounts = self._bank.accounts
@@ -140,7 +149,7 @@ class DemoOperator(SourceOperator):
             schema = self._ddl.accounts(table, 0)
             for start in range(0, accounts, piece):
                 out.batch(self._rows.opening(schema, start, min(accounts, start + piece)))
-        out.promise(commit_ts(0), {"stride": 0, "ddls": 0})
+        out.promise(commit_ts(0), self._cursor(0, 0))
 
     def _chunk(self, stride: int) -> int:
         """How many strides to send together: within one round, up to the next DDL, about `CHUNK_ROWS` rows."""
@@ -174,10 +183,10 @@ class Pace:
             out.wait(ahead)
 
 
-def _cursor(cursor: Mapping[str, Json]) -> tuple[int, int]:
-    stride, ddls = cursor.get("stride"), cursor.get("ddls")
-    if not isinstance(stride, int) or not isinstance(ddls, int) or stride < _OPENING or ddls < 0:
+def _number(cursor: Mapping[str, Json], name: str, *, least: int) -> int:
+    value = cursor.get(name)
+    if not isinstance(value, int) or value < least:
         raise RunFailed(
             "demo.cursor", f"the state holds no position of a demo source: {dict(cursor)!r}", hint="use a fresh state"
         )
-    return stride, ddls
+    return value
