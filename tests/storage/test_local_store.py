@@ -480,3 +480,22 @@ def test_no_descriptor_is_left_open(bench: Bench, monkeypatch: pytest.MonkeyPatc
     store.delete([KEY])
 
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@pytest.mark.parametrize(
+    ("root", "hint"),
+    [
+        ("a_file", "a_file is no folder; move it away, or correct the uri"),
+        ("a_file/sub/deeper", "a_file is no folder; move it away, or correct the uri"),
+        ("dangling", "dangling is no folder; move it away, or correct the uri"),
+        ("/proc/nope", "nothing can be made in /proc; choose another folder"),
+    ],
+)
+def test_a_root_that_cannot_be_made_says_what_is_in_its_way(root: str, hint: str, tmp_path: Path) -> None:
+    (tmp_path / "a_file").write_text("")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    store = Bench(str(tmp_path / root)).open()
+    with pytest.raises(EnvironmentRefused) as refused:
+        store.check()
+    assert refused.value.code == "store.unwritable"
+    assert (refused.value.hint or "").endswith(hint)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from afterbay.errors import EnvironmentRefused, RunFailed
 from afterbay_nodes.storage.local_file import Draft, NamedDraft, Reader, UnnamedDraft
-from afterbay_nodes.storage.local_tree import PLANTED, Folder, Tree, judge
+from afterbay_nodes.storage.local_tree import PLANTED, Folder, Tree, judge, unmakeable
 from afterbay_nodes.storage.retry import Retry
 from afterbay_nodes.storage.store import SMALL_OBJECT, AlreadyExists, NotFound, ObjectInfo, Part, flat, levels
 
@@ -55,8 +55,9 @@ class LocalStore:
                 self._tree.prune(HIDDEN)
         except OSError as error:
             verdict = judge(error)
+            hint = unmakeable(self._tree.root, error) or verdict.hint or "give a folder that can be made and written"
             raise EnvironmentRefused(
-                "store.unwritable", f"{self.display} cannot be written: {verdict.reason}", hint=verdict.hint
+                "store.unwritable", f"{self.display} cannot be written: {verdict.reason}", hint=hint
             ) from error
 
     def sweep(self) -> None:

@@ -41,6 +41,21 @@ def judge(error: Exception) -> Verdict:
     return Verdict(error.errno in _PASSING, reason, _HINTS.get(error.errno))
 
 
+def unmakeable(root: Path, error: OSError) -> str | None:
+    """Why a root cannot be made, where what stands in its way can be named: a hint. None: it is there, or unknown."""
+    with contextlib.suppress(OSError):
+        for path in (root, *root.parents):
+            if path.is_dir():
+                if path == root:
+                    return None
+                if error.errno == errno.ENOENT:  # as in /proc: there, and yet nothing can be made in it
+                    return f"nothing can be made in {path}; choose another folder"
+                return f"it would have to be made in {path}: {_HINTS.get(error.errno or 0, 'choose another folder')}"
+            if path.is_symlink() or path.exists():
+                return f"{path} is no folder; move it away, or correct the uri"
+    return None
+
+
 class Folder:
     """A directory of a local store, open. Owns its descriptor, and those of the new levels' parents until `anchor`.
 
