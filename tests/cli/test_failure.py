@@ -91,6 +91,7 @@ def test_foreign_code_that_failed_shows_where(code: str) -> None:
     error = RunFailed(code, "KeyError: 'price'", place=Place(node="redact"))
     error.__cause__ = raised(KeyError("price"))
     assert "test_failure.py" in Failure.of(error).traces[0]
+    assert "test_failure.py" in str(Failure.of(error).to_dict()["traces"])
 
 
 def test_json_goes_to_stdout_alone(capsys: pytest.CaptureFixture[str]) -> None:

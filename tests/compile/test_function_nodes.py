@@ -344,7 +344,8 @@ OTHER_TABLE = batch(table(Column("id", "bigint")), [(1,), (2,), (3,), (4,)], com
         ),
         pytest.param(lambda b: [b, "text"], "gave a str", id="text"),
         pytest.param(lambda b: 1 // 0, "raised ZeroDivisionError: integer division or modulo by zero", id="raises"),
-        pytest.param(lambda b: 7, "raised TypeError: 'int' object is not iterable", id="number"),
+        pytest.param(lambda b: 7, "returned int, not ChangeBatch, several of them, or None", id="number"),
+        pytest.param(lambda b: "text", "returned str, not ChangeBatch", id="a text instead of a batch"),
     ],
 )
 def test_what_would_break_the_order_or_the_table_fails_the_run(function: Callable[[Any], Any], told: str) -> None:
@@ -356,6 +357,23 @@ def test_what_would_break_the_order_or_the_table_fails_the_run(function: Callabl
     assert "typed (" in text
     assert f"{__file__}:" in text
     assert "node 'under_test', table test.table1, at 10:0" in text
+
+
+def test_what_a_function_raises_is_told_at_its_line_with_its_trace() -> None:
+    def inner(text: str) -> int:
+        return int(text)
+
+    def convert(batch: ChangeBatch) -> ChangeBatch:
+        inner("12x")
+        return batch
+
+    with pytest.raises(RunFailed) as caught:
+        operator(PythonFunction(call=convert)).process(FOUR)
+    (found,) = caught.value.diagnostics
+    line = inner.__code__.co_firstlineno + 1
+    assert str(found.place) == f"{__file__}:{line}, node 'under_test', table test.table1, at 10:0"
+    assert "raised ValueError: invalid literal for int()" in found.message
+    assert "order" not in (found.hint or "")
 
 
 def test_an_encoder_of_ones_own_must_say_its_true_size() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
@@ -25,6 +26,7 @@ from afterbay.schema import Json, RowPosition
 from afterbay_nodes.transforms.function_call import REFERENCE, FunctionCall, function_call
 
 Batch = ChangeBatch | EncodedBatch
+_RULES = "for `type: python` rows keep their table, columns and order; return None where no row is left"
 
 
 def _validated(value: object, info: ValidationInfo) -> FunctionCall:
@@ -90,11 +92,17 @@ class FunctionOperator(TransformOperator[Batch, Batch]):
         """What the function makes of `item`, checked. Raises RunFailed naming the function."""
         try:
             result = self._call.function(item)
-            outcome: list[Any] = [] if result is None else [result] if isinstance(result, Batch) else list(result)
+            single = result is None or isinstance(result, Batch)
+            if not single and (isinstance(result, str | bytes) or not isinstance(result, Iterable)):
+                wanted = f"{self._call.gives.__name__}, several of them, or None"
+                raise self._failed(item, "python.result", f"returned {type(result).__name__}, not {wanted}")
+            outcome: list[Any] = [] if result is None else [result] if single else list(result)
         except AfterbayError:
             raise
         except Exception as error:
-            raise self._failed(item, "python.raised", f"raised {type(error).__name__}: {error}") from error
+            told = f"raised {type(error).__name__}: {error}"
+            hint = "the trace shows the way there; nothing of this batch was stored"
+            raise self._failed(item, "python.raised", told, hint, _line_of(error, self._call)) from error
         for given in outcome:
             fits = isinstance(given, self._call.gives)
             fault = _fault_of(item, given) if fits else f"a {visible(type(given).__name__)}"
@@ -102,17 +110,31 @@ class FunctionOperator(TransformOperator[Batch, Batch]):
                 raise self._failed(item, "python.result", f"gave {fault}")
         return list(_ordered(item, outcome, lambda fault: self._failed(item, "python.result", f"gave {fault}")))
 
-    def _failed(self, item: Batch, code: str, what: str) -> RunFailed:
+    def _failed(
+        self, item: Batch, code: str, what: str, hint: str = _RULES, line: tuple[str, int] | None = None
+    ) -> RunFailed:
         schema = item.schema if isinstance(item, ChangeBatch) else item.head.schema
         first = item.first if isinstance(item, ChangeBatch) else item.head.first
         return RunFailed(
             code,
             f"the function {visible(self._call.name)} ({self._call.where}) {visible(what)}",
             place=Place(
-                node=self._node, table=visible(str(schema.name)), position=f"{first.commit_ts}:{first.ordinal}"
+                file=None if line is None else visible(line[0]),
+                line=None if line is None else line[1],
+                node=self._node,
+                table=visible(str(schema.name)),
+                position=f"{first.commit_ts}:{first.ordinal}",
             ),
-            hint="for `type: python` rows keep their table, columns and order; return None where no row is left",
+            hint=hint,
         )
+
+
+def _line_of(error: Exception, call: FunctionCall) -> tuple[str, int] | None:
+    """The line that raised: the innermost one in the function's own file, else the innermost of all."""
+    frames = traceback.extract_tb(error.__traceback__)[1:]  # the first is ours
+    own = [frame for frame in frames if call.where.startswith(f"{visible(frame.filename)}:")]
+    found = (own or frames)[-1:]
+    return (found[0].filename, found[0].lineno or 1) if found else None
 
 
 def _fault_of(item: Batch, given: Batch) -> str | None:
