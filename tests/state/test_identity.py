@@ -120,7 +120,7 @@ def test_a_finding_has_its_place_in_the_pipeline_file(tmp_path: Path) -> None:
     seed, hole = caught.value.diagnostics
     assert seed.place == Place(str(file), 3, 39, "bank")
     assert seed.message.startswith("bank.seed: 1 -> 2 (old -> new)")
-    assert hole.place == Place(str(file), 4, 9, "pit")
+    assert hole.place == Place(str(file), 4, 3, "pit")
     assert hole.message.startswith("node 'pit' (blackhole) was called 'hole'")
     assert "seed: 2" in str(caught.value)
 

@@ -6,6 +6,7 @@ that is wrong), with the keys that are allowed, and what was probably meant.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import ValidationError
@@ -15,13 +16,12 @@ from afterbay.compile.document import Document
 from afterbay.compile.draft import DraftNode
 from afterbay.compile.envelope import NODE_KEYS, NodeSection
 from afterbay.compile.findings import Findings
+from afterbay.compile.option_faults import Path, keys_of, location, models_at, relevant
 from afterbay.compile.registry import Registry, option_names
-from afterbay.compile.suggest import closest, listed
+from afterbay.compile.suggest import closest, did_you_mean, listed
 from afterbay.errors import Diagnostic, PipelineInvalid
 from afterbay.node import BuildContext, Node
 from afterbay.printable import visible
-
-_PREFIXES = ("Value error, ", "Assertion failed, ")
 
 
 def load_types(sections: Sequence[NodeSection], document: Document, registry: Registry) -> dict[str, type[Node]]:
@@ -62,8 +62,7 @@ def build_nodes(
         try:
             node = classes[section.type_name].model_validate(dict(section.options), context=context)
         except ValidationError as error:
-            for detail in error.errors(include_url=False, include_input=False):
-                options.tell(detail, findings)
+            options.tell(error.errors(include_url=False, include_input=False), findings)
         except PipelineInvalid as error:
             for item in error.diagnostics:
                 options.pass_on(item, findings)
@@ -85,9 +84,13 @@ class _Options:
         self._classes = classes
         self._node = classes[section.type_name]
 
-    def tell(self, detail: ErrorDetails, findings: Findings) -> None:
-        """One pydantic finding, as ours."""
-        loc = detail["loc"]
+    def tell(self, details: Sequence[ErrorDetails], findings: Findings) -> None:
+        """Pydantic's findings, as ours."""
+        for detail, text in relevant(details, self._known_part):
+            self._tell(detail, text, findings)
+
+    def _tell(self, detail: ErrorDetails, text: str, findings: Findings) -> None:
+        loc = location(detail)
         where = f"node '{self._section.name}' ({self._section.type_name})"
         path = ("nodes", self._section.name, *self._known_part(loc))
         name = visible(".".join(str(part) for part in path[2:]))
@@ -100,18 +103,16 @@ class _Options:
             message = f"{where} has no key '{visible(key)}'" + (
                 f" in '{name.rpartition('.')[0]}'" if len(loc) > 1 else ""
             )
-            hint = self._hint_for_key(key) if len(loc) == 1 else self._about(loc)
+            hint = self._hint_for_key(key) if len(loc) == 1 else self._hint_for_inner_key(loc)
             findings.add("option.unknown", message, self._document.key_spot(*path), hint)
         else:
-            text = detail["msg"]
-            for prefix in _PREFIXES:
-                text = text.removeprefix(prefix)
-            option = f" '{name}'" if name else ""
+            unwritten = str(loc[0]) if loc and str(loc[0]) in option_names(self._node) else ""  # set by another option
+            option = f" '{name or unwritten}'" if name or unwritten else ""
             findings.add(
                 "option.invalid",
-                f"{where}{option}: {visible(_within_a_sentence(text))}",
+                f"{where}{option}: {visible(text)}",
                 self._document.value_spot(*path) if name else self._document.key_spot(*path),
-                self._hint_for_value(detail),
+                self._hint_for_value(detail, text),
             )
 
     def pass_on(self, item: Diagnostic, findings: Findings) -> None:
@@ -123,9 +124,9 @@ class _Options:
         message = f"node '{self._section.name}' ({self._section.type_name}): {item.message}"
         findings.add(item.code, message, spot, item.hint or self._about(path[2:]), item.field)
 
-    def _known_part(self, loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    def _known_part(self, loc: Path) -> Path:
         """The part of a pydantic location that the file has: unions and validators put their own names into it."""
-        known: tuple[str | int, ...] = ()
+        known: Path = ()
         for part in loc:
             if self._document.has("nodes", self._section.name, *known, part):
                 known = (*known, part)
@@ -140,24 +141,26 @@ class _Options:
         owner = next((name for name, node in self._others() if plain in option_names(node)), None)
         return f"`{plain}` is a key of {owner}" if owner is not None else f"the keys here are: {listed(own)}"
 
+    def _hint_for_inner_key(self, loc: Path) -> str:
+        keys = keys_of(models_at(self._node, loc[:-1]))
+        return did_you_mean(str(loc[-1]), keys, otherwise="the keys here are")
+
     def _others(self) -> Iterator[tuple[str, type[Node]]]:
         """All other types, those of this pipeline first."""
         yield from self._classes.items()
         yield from self._registry.loadable()
 
-    def _hint_for_value(self, detail: ErrorDetails) -> str:
-        if detail["type"] in ("string_type", "string_unicode"):
+    def _hint_for_value(self, detail: ErrorDetails, text: str) -> str:
+        if detail["type"] in ("string_type", "string_unicode") and " or " not in text:
             return "quote the value to make it text"
-        return self._about(detail["loc"])
+        return self._about(location(detail))
 
-    def _about(self, loc: tuple[str | int, ...]) -> str:
-        """What the option is for, or where to read it."""
-        field = self._node.model_fields.get(str(loc[0])) if loc else None
-        if field is not None and field.description:
-            return f"`{loc[0]}`: {field.description}"
+    def _about(self, loc: Path) -> str:
+        """What the option is for, with an example where it has an inner form; or where to read it."""
+        for end in range(len(loc), 0, -1):
+            for model in models_at(self._node, loc[: end - 1]):
+                for name, field in model.model_fields.items():
+                    if loc[end - 1] in (name, field.alias) and field.description:
+                        example = f"; such as {json.dumps(field.examples[0])}" if field.examples else ""
+                        return f"`{field.alias or name}`: {field.description.removesuffix('.')}{example}"
         return f"`afterbay nodes show {self._section.type_name}` tells the keys and their values"
-
-
-def _within_a_sentence(text: str) -> str:
-    """`Input should be…` goes on in lower case, `URL…` does not."""
-    return text[:1].lower() + text[1:] if text[1:2].islower() else text

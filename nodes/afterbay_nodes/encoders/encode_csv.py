@@ -9,6 +9,7 @@ from typing import ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from afterbay.messages import ChangeBatch, EncodedBatch, Op
 from afterbay.node import Capabilities, Transform, TransformContext, TransformOperator
@@ -48,7 +49,10 @@ class EncodeCsv(Transform[ChangeBatch, EncodedBatch]):
     @model_validator(mode="after")
     def _readable(self) -> EncodeCsv:
         if faults := self.dialect.faults():
-            raise ValueError("; ".join(faults))
+            # Each says first which option it is about; the finding is marked there.
+            raise PydanticCustomError(
+                "csv_dialect", "{text}", {"text": "; ".join(faults), "field": faults[0].split()[0]}
+            )
         return self
 
     @cached_property

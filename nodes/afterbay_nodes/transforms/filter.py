@@ -15,7 +15,7 @@ from afterbay.node import Capabilities, Transform, TransformContext, TransformOp
 from afterbay.printable import visible
 from afterbay.schema import Json, TableName
 from afterbay_nodes.per_schema import PerSchema
-from afterbay_nodes.transforms.table_rules import TableRules
+from afterbay_nodes.transforms.table_rules import TablePattern, TableRules
 
 
 class Filter(Transform[ChangeBatch, ChangeBatch]):
@@ -33,7 +33,7 @@ class Filter(Transform[ChangeBatch, ChangeBatch]):
     summary: ClassVar[str] = "passes tables by name"
     capabilities: ClassVar[Capabilities] = Capabilities(filters=True)
 
-    rules: tuple[str, ...] = Field(
+    rules: tuple[TablePattern, ...] = Field(
         description="Patterns of tables; the last that matches decides.", examples=[["bank.*", "!bank.tmp_*"]]
     )
 

@@ -15,13 +15,13 @@ from afterbay.node import Transform, TransformContext, TransformOperator
 from afterbay.printable import visible
 from afterbay.schema import Json, TableSchema
 from afterbay_nodes.per_schema import PerSchema
-from afterbay_nodes.transforms.table_rules import NameRules, TableMatch
+from afterbay_nodes.transforms.table_rules import ColumnPattern, NameRules, TableMatch
 
 
 class ColumnRule(TableMatch):
     """Which columns stay of the tables that `match`."""
 
-    columns: tuple[str, ...] = Field(
+    columns: tuple[ColumnPattern, ...] = Field(
         description="Patterns of columns; the last that matches decides.", examples=[["*", "!secret_*"]]
     )
 

@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from afterbay.printable import visible
 from afterbay.schema import TableName
@@ -134,12 +134,27 @@ class TableRules:
         return False
 
 
+def _table_pattern(text: str) -> str:
+    _two_names(text, _without_mark(text)[1])
+    return text
+
+
+def _name_pattern(text: str) -> str:
+    _name(text, _without_mark(text)[1])
+    return text
+
+
+# Each pattern by itself, so that a list's bad one is told at its own place.
+TablePattern = Annotated[str, AfterValidator(_table_pattern)]
+ColumnPattern = Annotated[str, AfterValidator(_name_pattern)]
+
+
 class TableMatch(BaseModel):
     """The head of a rule that is for some tables: `match`, a pattern or several."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    match: str | tuple[str, ...] = Field(
+    match: TablePattern | tuple[TablePattern, ...] = Field(
         description="Pattern of tables, or several of which the last that matches decides.", examples=["bank.*"]
     )
 
