@@ -50,6 +50,28 @@ class TestValidate:
         assert "did you mean 'spool'?" in err
         assert "bad.yaml: 1 finding\n" in err
 
+    def test_a_value_that_is_clamped_is_a_warning_with_its_place(
+        self, orders: str, tmp_path: Path, capsys: Captured
+    ) -> None:
+        text = PIPELINE.replace("shards: 4", "shards: 4, file_size: 1, flush_interval: 0s, file_index_digit: 3")
+        (tmp_path / "odd.yaml").write_text(text, encoding="utf-8")
+        assert call(["validate", "odd.yaml"]) == 0
+        out, err = capsys.readouterr()
+        assert out == "odd.yaml: ok (4 nodes)\n"
+        assert err.count("warning: odd.yaml:7:") == 3
+        assert (
+            "[option.clamped] node 'lake' (cloud_storage): `file_size` 1B is outside 1KiB to 512MiB: 1KiB is used"
+            in err
+        )
+        assert "`flush_interval` 0s is outside 100ms to 10m: 100ms is used" in err
+        assert "`file_index_digit` 3 is outside 6 to 20: 20 is used" in err
+        for verb in (["validate", "--json"], ["plan", "--json"]):
+            assert call([*verb, "odd.yaml"]) == 0
+            data = json.loads(capsys.readouterr().out)
+            warnings = data["files"][0]["warnings"] if verb[0] == "validate" else data["warnings"]
+            assert [item["field"] for item in warnings] == ["file_size", "flush_interval", "file_index_digit"]
+            assert {item["place"]["line"] for item in warnings} == {7}
+
     def test_findings_as_data(self, orders: str, tmp_path: Path, capsys: Captured) -> None:
         (tmp_path / "bad.yaml").write_text("nodes: {}\n", encoding="utf-8")
         assert call(["validate", "--json", orders, "bad.yaml"]) == 2

@@ -14,7 +14,7 @@ from afterbay.compile.registry import GROUP, NodeType, Registry
 from afterbay.errors import PipelineInvalid
 from afterbay.node import Node, Source
 from tests.support.nodes import REGISTRY, Numbers, Store
-from tests.support.pipelines import findings
+from tests.support.pipelines import compiled, findings
 
 HERE = "tests.support.nodes"
 
@@ -72,13 +72,29 @@ def test_packs_are_functions_or_mappings(monkeypatch: pytest.MonkeyPatch) -> Non
     ],
 )
 def test_a_broken_pack_is_named(monkeypatch: pytest.MonkeyPatch, attribute: str, told: str) -> None:
-    with pytest.raises(PipelineInvalid, match=rf"\[pack\.broken\] the pack 'bad' .*{re.escape(told)}"):
-        installed(monkeypatch, bad=attribute, good="pack")
+    found = installed(monkeypatch, bad=attribute, good="pack")
+    (fault,) = found.faults
+    assert re.search(rf"\[pack\.broken\] the pack 'bad' .*{re.escape(told)}", str(fault))
+    assert found.load("numbers").type_name == "numbers"  # the others work
+    with pytest.raises(PipelineInvalid, match=r"did you mean 'numbers'\?; or one of a pack that cannot be read"):
+        found.load("number")
+
+
+def test_a_broken_pack_is_a_warning_for_who_does_not_use_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = installed(monkeypatch, bad="broken", good="pack", other="MAPPING")
+    plan = compiled("nodes:\n  a: {type: numbers}\n  b: {type: hole, inputs: a}\n", registry=registry)
+    assert [item.code for item in plan.warnings] == ["pack.broken"]
 
 
 def test_two_packs_with_one_type_are_both_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(PipelineInvalid, match=r"\[pack\.clash\] the packs 'one' and 'two' both bring .* 'numbers'"):
-        installed(monkeypatch, one="pack", two="pack")
+    found = installed(monkeypatch, one="pack", two="pack", three="MAPPING")
+    told = r"\[pack\.clash\] the packs 'one' and 'two' both bring .* 'numbers'"
+    assert any(re.search(told, str(fault)) for fault in found.faults)
+    with pytest.raises(PipelineInvalid, match=told):
+        found.load("numbers")
+    assert found.load("hole").type_name == "hole"
+    clash = findings("nodes:\n  a: {type: numbers}\n  b: {type: hole, inputs: a}\n", registry=found)
+    assert [(str(item.place), item.code) for item in clash] == [("orders.yaml:2:13", "pack.clash")]
 
 
 @pytest.mark.parametrize(

@@ -27,11 +27,16 @@ def list_types(as_json: AsJson = False) -> int:
     from afterbay.compile.registry import Registry
 
     found: list[type[Node]] = []
-    for item in Registry.installed():
+    registry = Registry.installed()
+    for fault in registry.faults:
+        console.note(str(fault))
+    for item in registry:
+        if item.clash is not None:
+            continue  # told above
         try:
             found.append(item.load())
         except PipelineInvalid as broken:
-            Failure.of(broken).tell(as_json=False)  # one broken pack does not hide the others
+            Failure.of(broken).tell(as_json=False)  # one broken type does not hide the others
     facts = [_facts(node) for node in sorted(found, key=_order)]
     if as_json:
         console.data(facts)

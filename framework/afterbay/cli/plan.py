@@ -29,6 +29,8 @@ def plan(pipeline: PipelineFile, state: StateDir = None, as_json: AsJson = False
     if as_json:
         console.data(to_dict(found))
         return 0
+    for item in found.warnings:
+        console.note(f"warning: {item}")
     console.result(f"{found.name}   {plural(len(found.nodes), 'node')}, state in {found.state_dir}\n")
     header = ("NODE", "TYPE", "INPUTS", "TAKES", "GIVES", "INSTANCES", "FACTS")
     console.result(console.table(header, [_row(item) for item in found.nodes]))
@@ -59,6 +61,7 @@ def to_dict(found: Plan) -> dict[str, object]:
             }
             for item in found.nodes
         ],
+        "warnings": [item.to_dict() for item in found.warnings],
         "edges": [
             {"source": edge.source, "port": edge.port, "target": edge.target, "payload": type_name(edge.payload)}
             for edge in found.edges

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,7 @@ from afterbay.cli.options import AsJson, PipelineFile, StateDir
 from afterbay.cli.progress import LogLevel, attach_logs, detach_logs, open_progress
 from afterbay.cli.summary import summary
 from afterbay.cli.supervise import Ended, StopSignals, supervise
-from afterbay.errors import PipelineInvalid
+from afterbay.errors import Diagnostic, PipelineInvalid
 
 if TYPE_CHECKING:
     from afterbay.compile.plan import Plan
@@ -89,7 +90,7 @@ def run(
         finally:
             progress.close()
             detach_logs(logs)
-        _tell(ended, pipeline, as_json=as_json, quiet=quiet)
+        _tell(ended, pipeline, plan.warnings, as_json=as_json, quiet=quiet)
     return ended.exit_code
 
 
@@ -99,9 +100,9 @@ def places(plan: Plan) -> str:
     return f"state in {plan.state_dir}" + (f", stored in {', '.join(roots)}" if roots else "")
 
 
-def _tell(ended: Ended, pipeline: Path, *, as_json: bool, quiet: bool) -> None:
+def _tell(ended: Ended, pipeline: Path, warnings: Sequence[Diagnostic], *, as_json: bool, quiet: bool) -> None:
     if as_json:
-        console.data(ended.report.to_dict())
+        console.data({**ended.report.to_dict(), "warnings": [item.to_dict() for item in warnings]})
     elif not quiet:
         if sys.stderr.isatty() and sys.stdout.isatty():
             console.result("")

@@ -31,6 +31,7 @@ def validate(
     from afterbay.pipeline import Pipeline
 
     results: list[dict[str, object]] = []
+    warned: set[str] = set()
     worst = 0
     for file in files:
         try:
@@ -43,8 +44,20 @@ def validate(
                 failure.tell(as_json=False)
                 console.note(f"{file}: {plural(len(failure.diagnostics), 'finding')}")
         else:
-            results.append({"file": str(file), "ok": True, "nodes": len(plan.nodes), "fingerprint": plan.fingerprint()})
+            results.append(
+                {
+                    "file": str(file),
+                    "ok": True,
+                    "nodes": len(plan.nodes),
+                    "fingerprint": plan.fingerprint(),
+                    "warnings": [item.to_dict() for item in plan.warnings],
+                }
+            )
             if not as_json:
+                for text in (str(item) for item in plan.warnings):
+                    if text not in warned:  # a broken pack is told once, not for every file
+                        warned.add(text)
+                        console.note(f"warning: {text}")
                 console.result(f"{file}: ok ({plural(len(plan.nodes), 'node')})")
     if as_json:
         console.data({"ok": worst == 0, "files": results})

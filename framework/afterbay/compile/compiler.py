@@ -19,7 +19,7 @@ from afterbay.compile.registry import Registry
 from afterbay.compile.tree import MAX_BYTES, read_tree
 from afterbay.compile.wiring import Wired, wire
 from afterbay.errors import PipelineInvalid, Place
-from afterbay.node import BuildContext, Sink, Source
+from afterbay.node import Sink, Source
 
 MOST_NODES = 500
 
@@ -33,8 +33,10 @@ def draft_of_file(
     document = Document(root, source, env)
     envelope = read_envelope(document, default_name=path.stem, state=state)
     classes = load_types(envelope.sections, document, registry)
-    nodes = build_nodes(envelope.sections, document, registry, classes, BuildContext(path.resolve().parent))
-    return Draft(envelope.name, envelope.state_dir, nodes, document, file)
+    warnings = Findings()
+    nodes = build_nodes(envelope.sections, document, registry, classes, path.resolve().parent, warnings)
+    told = (*registry.faults, *warnings.found)
+    return Draft(envelope.name, envelope.state_dir, nodes, document, file, told)
 
 
 def plan_of(draft: Draft, registry: Callable[[], Registry] = Registry.installed) -> Plan:
@@ -59,7 +61,7 @@ def _plan(wired: Wired) -> Plan:
     )
     nodes = tuple(_plan_node(wired, wired.nodes[name]) for name in topology.order)
     draft = wired.draft
-    return Plan(draft.name, draft.state_dir, nodes, edges, draft.origin, draft.locator)
+    return Plan(draft.name, draft.state_dir, nodes, edges, draft.origin, draft.locator, draft.warnings)
 
 
 def _plan_node(wired: Wired, item: DraftNode) -> PlanNode:

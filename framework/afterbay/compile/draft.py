@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from afterbay.compile.source_text import Spot
-from afterbay.errors import Place
+from afterbay.errors import Diagnostic, Place
 from afterbay.node import Node
 
 
@@ -45,10 +45,11 @@ class DraftNode:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A declared pipeline. `origin` is the file it came from."""
+    """A declared pipeline. `origin` is the file it came from, `warnings` what was taken otherwise than written."""
 
     name: str
     state_dir: Path
     nodes: tuple[DraftNode, ...]
     locator: Locator
     origin: str | None = None
+    warnings: tuple[Diagnostic, ...] = ()

@@ -19,10 +19,15 @@ class Findings:
         """One finding at `spot`. `hint` says what would be right: no finding leaves a person without it."""
         self._found.append(Diagnostic(code, message, spot.place, hint, spot.snippet, field))
 
+    @property
+    def found(self) -> tuple[Diagnostic, ...]:
+        """Everything, top of the file first."""
+        return tuple(sorted(self._found, key=_by_place))
+
     def stop(self) -> None:
         """The end of the phase: raises PipelineInvalid with everything that was found, top of the file first."""
         if self._found:
-            raise PipelineInvalid.of(sorted(self._found, key=_by_place))
+            raise PipelineInvalid.of(self.found)
 
 
 def _by_place(item: Diagnostic) -> tuple[int, int]:

@@ -23,7 +23,8 @@ def pipeline_schema(registry: Registry | None = None) -> JsonSchema:
 
     Raises PipelineInvalid if a type cannot be loaded.
     """
-    found = registry if registry is not None else Registry.installed()
+    whole = registry if registry is not None else Registry.installed()
+    found = [item for item in whole if item.clash is None]
     definitions: JsonSchema = {
         "variable": {
             "type": "string",

@@ -8,7 +8,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-Path = tuple[str | int, ...]
+Location = tuple[str | int, ...]
 
 _LISTS = ("tuple_type", "list_type", "set_type", "frozen_set_type")
 _MAPPINGS = ("model_type", "model_attributes_type", "dict_type", "mapping_type", "dataclass_type")
@@ -16,14 +16,16 @@ _COUNTS = ("too_short", "too_long")
 _PREFIXES = ("Value error, ", "Assertion failed, ")
 
 
-def relevant(details: Sequence[ErrorDetails], known: Callable[[Path], Path]) -> Iterator[tuple[ErrorDetails, str]]:
+def relevant(
+    details: Sequence[ErrorDetails], known: Callable[[Location], Location]
+) -> Iterator[tuple[ErrorDetails, str]]:
     """The findings that say something, each with its text. `known` is the part of a location that the file has.
 
     A list is not too short because its items are wrong, and of the ways to write a value the one that came furthest
     was meant. Where several of them came equally far, they are one finding.
     """
     paths = [known(location(detail)) for detail in details]
-    choices: dict[Path, list[ErrorDetails]] = {}
+    choices: dict[Location, list[ErrorDetails]] = {}
     told = [(detail, path) for detail, path in zip(details, paths, strict=True) if not _follows(detail, path, paths)]
     read = {path for detail, path in told if not _is_type(detail)}  # one way to write the value could be read
     for detail, path in told:
@@ -37,7 +39,7 @@ def relevant(details: Sequence[ErrorDetails], known: Callable[[Path], Path]) -> 
             yield detail, " or ".join([first, *(text.removeprefix("input should be ") for text in others)])
 
 
-def location(detail: ErrorDetails) -> Path:
+def location(detail: ErrorDetails) -> Location:
     """Where the finding is, by keys and indices; names of unions' members may stand between them.
 
     A validator of the whole node names the option in its error's context, as `field`.
@@ -46,7 +48,7 @@ def location(detail: ErrorDetails) -> Path:
     return (*detail["loc"], field) if isinstance(field, str) else detail["loc"]
 
 
-def _follows(detail: ErrorDetails, path: Path, paths: Sequence[Path]) -> bool:
+def _follows(detail: ErrorDetails, path: Location, paths: Sequence[Location]) -> bool:
     deeper = any(len(other) > len(path) and other[: len(path)] == path for other in paths)
     return deeper and (_is_type(detail) or detail["type"] in _COUNTS)
 
@@ -68,7 +70,7 @@ def _text(detail: ErrorDetails) -> str:
     return text[:1].lower() + text[1:] if text[1:2].islower() else text
 
 
-def models_at(model: type[BaseModel], loc: Path) -> list[type[BaseModel]]:
+def models_at(model: type[BaseModel], loc: Location) -> list[type[BaseModel]]:
     """The models whose keys can stand at `loc` (the key itself left out): several where an option is a union."""
     here = [model]
     for part in loc:

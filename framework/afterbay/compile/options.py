@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from afterbay.advice import AdvisedBuild
 from afterbay.compile.document import Document
 from afterbay.compile.draft import DraftNode
 from afterbay.compile.envelope import NODE_KEYS, NodeSection
 from afterbay.compile.findings import Findings
-from afterbay.compile.option_faults import Path, keys_of, location, models_at, relevant
+from afterbay.compile.option_faults import Location, keys_of, location, models_at, relevant
 from afterbay.compile.registry import Registry, option_names
 from afterbay.compile.suggest import closest, did_you_mean, listed
 from afterbay.errors import Diagnostic, PipelineInvalid
-from afterbay.node import BuildContext, Node
+from afterbay.node import Node
 from afterbay.printable import visible
 
 
@@ -52,13 +54,15 @@ def build_nodes(
     document: Document,
     registry: Registry,
     classes: Mapping[str, type[Node]],
-    context: BuildContext,
+    folder: Path,
+    warnings: Findings,
 ) -> tuple[DraftNode, ...]:
-    """The declarations. Raises PipelineInvalid with every option of every node that is wrong."""
+    """The declarations. `warnings` gets their advice. Raises PipelineInvalid with every option that is wrong."""
     findings = Findings()
     drafts: list[DraftNode] = []
     for section in sections:
         options = _Options(section, document, registry, classes)
+        context = AdvisedBuild(folder)
         try:
             node = classes[section.type_name].model_validate(dict(section.options), context=context)
         except ValidationError as error:
@@ -68,6 +72,8 @@ def build_nodes(
                 options.pass_on(item, findings)
         else:
             drafts.append(DraftNode(section.name, node, section.inputs, section.parallelism))
+            for item in context.heard:
+                options.pass_on(item, warnings)
     findings.stop()
     return tuple(drafts)
 
@@ -124,9 +130,9 @@ class _Options:
         message = f"node '{self._section.name}' ({self._section.type_name}): {item.message}"
         findings.add(item.code, message, spot, item.hint or self._about(path[2:]), item.field)
 
-    def _known_part(self, loc: Path) -> Path:
+    def _known_part(self, loc: Location) -> Location:
         """The part of a pydantic location that the file has: unions and validators put their own names into it."""
-        known: Path = ()
+        known: Location = ()
         for part in loc:
             if self._document.has("nodes", self._section.name, *known, part):
                 known = (*known, part)
@@ -141,7 +147,7 @@ class _Options:
         owner = next((name for name, node in self._others() if plain in option_names(node)), None)
         return f"`{plain}` is a key of {owner}" if owner is not None else f"the keys here are: {listed(own)}"
 
-    def _hint_for_inner_key(self, loc: Path) -> str:
+    def _hint_for_inner_key(self, loc: Location) -> str:
         keys = keys_of(models_at(self._node, loc[:-1]))
         return did_you_mean(str(loc[-1]), keys, otherwise="the keys here are")
 
@@ -155,7 +161,7 @@ class _Options:
             return "quote the value to make it text"
         return self._about(location(detail))
 
-    def _about(self, loc: Path) -> str:
+    def _about(self, loc: Location) -> str:
         """What the option is for, with an example where it has an inner form; or where to read it."""
         for end in range(len(loc), 0, -1):
             for model in models_at(self._node, loc[: end - 1]):

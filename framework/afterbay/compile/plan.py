@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from afterbay.compile.draft import InCode, Locator
+from afterbay.errors import Diagnostic
 from afterbay.node import Node, Sink, Source, Transform
 
 if TYPE_CHECKING:
@@ -70,7 +71,10 @@ class PlanEdge:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A checked pipeline, ready to run. For messages: `origin` is its file, `locator` finds places in that."""
+    """A checked pipeline, ready to run. For messages: `origin` is its file, `locator` finds places in that.
+
+    `warnings`: options that were taken otherwise than they are written, and packs that cannot be read.
+    """
 
     name: str
     state_dir: Path
@@ -78,6 +82,7 @@ class Plan:
     edges: tuple[PlanEdge, ...]
     origin: str | None = None
     locator: Locator = field(default_factory=InCode, compare=False, repr=False)
+    warnings: tuple[Diagnostic, ...] = field(default=(), compare=False)
 
     def __getitem__(self, name: str) -> PlanNode:
         for node in self.nodes:

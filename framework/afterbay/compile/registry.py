@@ -15,13 +15,13 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from typing import TypeAlias
 
 from afterbay.compile.envelope import NODE_KEYS
 from afterbay.compile.suggest import did_you_mean
-from afterbay.errors import PipelineInvalid
+from afterbay.errors import Diagnostic, PipelineInvalid
 from afterbay.node import Node, Sink, Source, Transform
 from afterbay.printable import visible
 
@@ -31,14 +31,17 @@ AnyNodeClass: TypeAlias = type[Node]
 
 @dataclass(frozen=True, slots=True)
 class NodeType:
-    """One entry: the YAML `type`, what it stands for, and the pack that brought it."""
+    """One entry: the YAML `type`, what it stands for, and the pack that brought it. `clash`: another brings it too."""
 
     name: str
     target: str | AnyNodeClass
     pack: str
+    clash: Diagnostic | None = None
 
     def load(self) -> AnyNodeClass:
         """The class. Imports its module. Raises PipelineInvalid if that fails or if it is no usable node."""
+        if self.clash is not None:
+            raise PipelineInvalid.of([self.clash])
         found = self.target if not isinstance(self.target, str) else self._imported(self.target)
         fault = _fault_of(found, self.name)
         if fault is not None:
@@ -65,43 +68,52 @@ class NodeType:
 
 
 class Registry:
-    """Node types by name. Immutable; iterates in the order of names."""
+    """Node types by name. Immutable; iterates in the order of names.
 
-    def __init__(self, types: Iterable[NodeType] = ()) -> None:
-        """Raises PipelineInvalid if two packs bring the same type."""
+    `faults`: packs that cannot be read, and types that two packs bring. They are errors only for who uses these types.
+    """
+
+    def __init__(self, types: Iterable[NodeType] = (), faults: Iterable[Diagnostic] = ()) -> None:
+        """Raises PipelineInvalid if a type is there twice."""
         self._types: dict[str, NodeType] = {}
+        self.faults = tuple(faults)
         for item in types:
             other = self._types.setdefault(item.name, item)
             if other is not item:
-                raise PipelineInvalid(
-                    "pack.clash",
-                    f"the packs '{other.pack}' and '{item.pack}' both bring a node type '{item.name}'",
-                    hint="uninstall one of them, or ask its maker to rename the type",
-                )
+                raise PipelineInvalid.of([_clash(other, item)])
 
     @classmethod
     def installed(cls) -> Registry:
-        """The types of all installed packs. Raises PipelineInvalid naming a pack that is broken or clashes."""
+        """The types of all installed packs; `faults` tells of packs that are broken or clash."""
         found = sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value))
-        types: list[NodeType] = []
+        types: dict[str, NodeType] = {}
+        faults: list[Diagnostic] = []
         for entry in found:
             source = f"{entry.name} ({entry.dist.name})" if entry.dist is not None else entry.name
             try:
                 pack = entry.load()
                 listing = pack() if callable(pack) else pack
-                types.extend(_types_of(listing, source))
+                brought = list(_types_of(listing, source))
             except Exception as error:
-                raise PipelineInvalid(
-                    "pack.broken",
-                    f"the pack '{visible(source)}' cannot be read: {type(error).__name__}: {visible(str(error))}",
-                    hint=f"a pack maps type names to 'module:Class'; '{visible(entry.value)}' does not",
-                ) from error
-        return cls(types)
+                faults.append(
+                    Diagnostic(
+                        "pack.broken",
+                        f"the pack '{visible(source)}' cannot be read: {type(error).__name__}: {visible(str(error))}",
+                        hint=f"a pack maps type names to 'module:Class'; '{visible(entry.value)}' does not",
+                    )
+                )
+                continue
+            for item in brought:
+                other = types.setdefault(item.name, item)
+                if other is not item:
+                    faults.append(_clash(other, item))
+                    types[item.name] = replace(other, clash=faults[-1])
+        return cls(types.values(), faults)
 
     def with_nodes(self, *nodes: AnyNodeClass) -> Registry:
         """A registry that has these classes too, each under its `type_name`. Raises PipelineInvalid on a clash."""
         added = [NodeType(node.type_name, node, "with_nodes") for node in nodes]
-        return Registry([*self._types.values(), *added])
+        return Registry([*self._types.values(), *added], self.faults)
 
     def only(self, names: Iterable[str]) -> Registry:
         """A registry of these types alone. Raises KeyError for a name that is not there."""
@@ -115,7 +127,9 @@ class Registry:
 
     def hint_for(self, name: str) -> str:
         """What may be meant by a type that is not there."""
-        return did_you_mean(name, self._types, otherwise="the types are")
+        near = did_you_mean(name, self._types, otherwise="the types are")
+        broken = [item.message for item in self.faults if item.code == "pack.broken"]
+        return f"{near}; or one of a pack that cannot be read: {'; '.join(broken)}" if broken else near
 
     def loadable(self) -> Iterator[tuple[str, AnyNodeClass]]:
         """Every type that can be loaded, by name: for hints and catalogues, where a broken pack is no matter."""
@@ -147,6 +161,14 @@ def _types_of(listing: object, pack: str) -> Iterator[NodeType]:
         if not (isinstance(name, str) and isinstance(target, str) and target.count(":") == 1):
             raise TypeError(f"its entry {name!r}: {target!r} is no 'module:Class'")
         yield NodeType(name, target, pack)
+
+
+def _clash(one: NodeType, other: NodeType) -> Diagnostic:
+    return Diagnostic(
+        "pack.clash",
+        f"the packs '{one.pack}' and '{other.pack}' both bring a node type '{one.name}'",
+        hint="uninstall one of them, or ask its maker to rename the type",
+    )
 
 
 def _fault_of(found: object, name: str) -> str | None:

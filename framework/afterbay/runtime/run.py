@@ -53,6 +53,8 @@ def start(
     clock = clock if clock is not None else SystemClock()
     mode, seconds = _until(plan, until)
     telemetry = telemetry if telemetry is not None else Telemetry(plan.name)
+    for item in plan.warnings:
+        log.warning("%s", item)
     scope = Scope(clock)
     switch = StopSwitch(clock, seconds)
     with placed(plan.locator), ExitStack() as undo:

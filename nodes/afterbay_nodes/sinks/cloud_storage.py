@@ -6,14 +6,14 @@ The format is `docs/storage-protocol.md`. This file is the node's options; the w
 from __future__ import annotations
 
 import dataclasses
-import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, field_serializer, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_serializer, field_validator, model_validator
 
+from afterbay.advice import advise
 from afterbay.errors import AfterbayError, Diagnostic, PipelineInvalid
 from afterbay.messages import SpoolEntry
 from afterbay.node import Capabilities, Sink, SinkContext, SinkOperator
@@ -22,8 +22,6 @@ from afterbay.units import ByteSize, Duration, format_bytes, format_duration
 from afterbay_nodes.sinks.schedule import Schedule
 from afterbay_nodes.storage.check_uri import check_uri
 from afterbay_nodes.storage.uri import StoreUri, parse_uri
-
-log = logging.getLogger("afterbay.cloud_storage")
 
 MOST_SHARDS = 512
 SHORTEST_INTERVAL, LONGEST_INTERVAL = 0.1, 600.0
@@ -128,27 +126,27 @@ class CloudStorage(Sink[SpoolEntry]):
 
     @field_validator("shards")
     @classmethod
-    def _clamp_shards(cls, value: int) -> int:
+    def _clamp_shards(cls, value: int, info: ValidationInfo) -> int:
         if value <= 0:
             raise ValueError("a sink has at least one shard")
-        return int(_clamped("shards", value, value, MOST_SHARDS, str))
+        return int(_clamped(info, value, 1, MOST_SHARDS, str))
 
     @field_validator("flush_interval")
     @classmethod
-    def _clamp_interval(cls, value: float) -> float:
-        return _clamped("flush_interval", value, SHORTEST_INTERVAL, LONGEST_INTERVAL, format_duration)
+    def _clamp_interval(cls, value: float, info: ValidationInfo) -> float:
+        return _clamped(info, value, SHORTEST_INTERVAL, LONGEST_INTERVAL, format_duration)
 
     @field_validator("file_size")
     @classmethod
-    def _clamp_file_size(cls, value: int) -> int:
-        return int(_clamped("file_size", value, SMALLEST_FILE, LARGEST_FILE, lambda size: format_bytes(int(size))))
+    def _clamp_file_size(cls, value: int, info: ValidationInfo) -> int:
+        return int(_clamped(info, value, SMALLEST_FILE, LARGEST_FILE, lambda size: format_bytes(int(size))))
 
     @field_validator("file_index_digit")
     @classmethod
-    def _known_width(cls, value: int) -> int:
+    def _known_width(cls, value: int, info: ValidationInfo) -> int:
         if LEAST_DIGITS <= value <= MOST_DIGITS:
             return value
-        log.warning("file_index_digit %d is outside 6 to 20: 20 is used", value)
+        _advise(info, f"{value} is outside {LEAST_DIGITS} to {MOST_DIGITS}: {DEFAULT_DIGITS} is used")
         return DEFAULT_DIGITS
 
     @field_validator("time_zone")
@@ -262,8 +260,15 @@ def _ends_with(path: Path, relative: Path) -> bool:
     return bool(below) and list(path.parts[-len(below) :]) == below
 
 
-def _clamped(key: str, value: float, least: float, most: float, show: Any) -> float:
+def _clamped(info: ValidationInfo, value: float, least: float, most: float, show: Any) -> float:
     inside = min(max(value, least), most)
     if inside != value:
-        log.warning("%s %s is outside its range: %s is used", key, show(value), show(inside))
+        _advise(info, f"{show(value)} is outside {show(least)} to {show(most)}: {show(inside)} is used")
     return inside
+
+
+def _advise(info: ValidationInfo, text: str) -> None:
+    """A value that the protocol takes otherwise than it is written (protocol §10)."""
+    key = info.field_name or ""
+    hint = "write a value inside, and this warning is gone"
+    advise(info.context, Diagnostic("option.clamped", f"`{key}` {text}", hint=hint, field=key))
