@@ -86,3 +86,8 @@ def test_the_summary_says_all_a_person_checks() -> None:
         "  afterbay status pipelines/orders.yaml   how far it is, and what is stored\n"
         "  afterbay graph pipelines/orders.yaml    the pipeline as a diagram"
     )
+
+
+def test_the_next_commands_name_the_program_as_it_was_called() -> None:
+    text = summary(report(measured()), "orders.yaml", ".venv/bin/uv run afterbay")
+    assert "\n  .venv/bin/uv run afterbay status orders.yaml   how far" in text

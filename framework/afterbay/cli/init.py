@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from afterbay.cli import console, starter
+from afterbay.cli.called_as import called_as
 from afterbay.cli.options import AsJson
 from afterbay.errors import EnvironmentRefused, PipelineInvalid
 
@@ -41,5 +42,6 @@ def init(
     if as_json:
         console.data({"file": str(file), "source": source.value})
     else:
-        console.result(f"wrote {file}\n\nNext:\n  afterbay validate {file}\n  afterbay run {file}")
+        program = called_as()
+        console.result(f"wrote {file}\n\nNext:\n  {program} validate {file}\n  {program} run {file}")
     return 0

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from afterbay.cli import console
+from afterbay.cli.called_as import called_as
 from afterbay.cli.failure import Failure
 from afterbay.cli.options import AsJson, PipelineFile, StateDir
 from afterbay.cli.progress import LogLevel, attach_logs, detach_logs, open_progress
@@ -106,7 +107,7 @@ def _tell(ended: Ended, pipeline: Path, warnings: Sequence[Diagnostic], *, as_js
     elif not quiet:
         if sys.stderr.isatty() and sys.stdout.isatty():
             console.result("")
-        console.result(summary(ended.report, str(pipeline)))
+        console.result(summary(ended.report, str(pipeline), called_as()))
 
 
 def _stop_timeout(text: str) -> float:

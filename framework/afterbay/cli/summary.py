@@ -17,8 +17,8 @@ _OUTCOMES = {
 }
 
 
-def summary(report: RunReport, pipeline: str) -> str:
-    """The lines a run ends with. `pipeline` is how the user named it, for the commands to try next."""
+def summary(report: RunReport, pipeline: str, program: str = "afterbay") -> str:
+    """The lines a run ends with. `pipeline` and `program` are as the user named them, for the commands to try next."""
     lines = [f"{report.pipeline}: {_OUTCOMES[report.outcome]} {duration(report.seconds)}", ""]
     facts = [
         ("rows in", f"{count(report.rows_in)}  ({count(round(report.rows_per_second))} rows/s)"),
@@ -47,8 +47,8 @@ def summary(report: RunReport, pipeline: str) -> str:
         [
             "",
             "Next:",
-            f"  afterbay status {pipeline}   how far it is, and what is stored",
-            f"  afterbay graph {pipeline}    the pipeline as a diagram",
+            f"  {program} status {pipeline}   how far it is, and what is stored",
+            f"  {program} graph {pipeline}    the pipeline as a diagram",
         ]
     )
     return "\n".join(lines)
