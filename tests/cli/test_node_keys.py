@@ -7,8 +7,11 @@ from typing import Annotated, ClassVar, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from afterbay.cli.node_keys import NodeKey, keys_of
+from afterbay.cli.node_keys import NodeKey, frame_keys, keys_of
 from afterbay.units import ByteSize, Duration
+from afterbay_nodes.encoders.encode_csv import EncodeCsv
+from afterbay_nodes.sources.demo import Demo
+from afterbay_nodes.transforms.route import Route
 from tests.support.plans import Changes
 
 
@@ -37,6 +40,19 @@ class Rich(Changes):
 
 
 KEYS = {key.name: key for key in keys_of(Rich)}
+
+
+def test_keys_of_mappings_inside_are_listed_with_their_examples() -> None:
+    rules = {key.name: key for key in keys_of(Route)}["rules"]
+    assert [key.name for key in rules.keys] == ["match", "schema", "table"]
+    assert rules.said.endswith('such as [{match: "bank.*", schema: "lake_{schema}", table: "{table}"}]')
+    assert "{schema} and {table} are the source's names" in rules.keys[1].said
+
+
+def test_the_keys_of_every_node_are_those_that_fit_its_kind() -> None:
+    assert [key.name for key in frame_keys(Demo)] == []
+    assert [key.name for key in frame_keys(Route)] == ["inputs"]
+    assert [key.name for key in frame_keys(EncodeCsv)] == ["inputs", "parallelism"]
 
 
 def test_a_key_without_a_default_must_be_given() -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from afterbay.compile.option_faults import models_in
+
 if TYPE_CHECKING:
+    from pydantic import BaseModel
     from pydantic.fields import FieldInfo
 
     from afterbay.node import Node
@@ -18,12 +22,24 @@ Schema = Mapping[str, "Json"]
 
 @dataclass(frozen=True, slots=True)
 class NodeKey:
-    """One key: what it takes, what it is without one (None: it must be given), and what it means."""
+    """One key: what it takes, what it is without one (None: it must be given), and what it means.
+
+    `example` is a value as the file has it. `keys` are those of the mappings inside, where there are any.
+    """
 
     name: str
     type: str
     default: str | None
     description: str
+    example: str | None = None
+    keys: tuple[NodeKey, ...] = ()
+
+    @property
+    def said(self) -> str:
+        """The description, with the example."""
+        if self.example is None or self.example == self.default or self.example.strip('"') in self.type:
+            return self.description
+        return f"{self.description.removesuffix('.')}; such as {self.example}"
 
     def to_dict(self) -> dict[str, object]:
         """Plain data; `required` says that there is no default."""
@@ -33,10 +49,27 @@ class NodeKey:
             "required": self.default is None,
             "default": self.default,
             "description": self.description,
+            "example": self.example,
+            "keys": [key.to_dict() for key in self.keys],
         }
 
 
-def keys_of(node: type[Node]) -> tuple[NodeKey, ...]:
+def frame_keys(node: type[Node]) -> tuple[NodeKey, ...]:
+    """The keys that every node of its kind has, beside `type`."""
+    from afterbay.compile.envelope import MOST_PARALLEL
+    from afterbay.node import Source
+
+    keys = []
+    if not issubclass(node, Source):
+        read = "the node that it reads, or several, merged in order; `node.port` for one output of several"
+        keys.append(NodeKey("inputs", "text or list of text", None, read))
+    if node.capabilities.parallel:
+        threads = f"threads side by side, 1 to {MOST_PARALLEL}; the order stays"
+        keys.append(NodeKey("parallelism", "integer", "1", threads))
+    return tuple(keys)
+
+
+def keys_of(node: type[BaseModel]) -> tuple[NodeKey, ...]:
     """The node's own keys, in the order of declaration."""
     whole = node.model_json_schema()
     shared, properties = whole.get("$defs", {}), whole.get("properties", {})
@@ -46,6 +79,8 @@ def keys_of(node: type[Node]) -> tuple[NodeKey, ...]:
             type_text(properties[field.alias or name], shared),
             None if field.is_required() else _default(field),
             field.description or "",
+            _flow(field.examples[0]) if field.examples else None,
+            tuple(key for model in models_in(field.annotation) for key in keys_of(model)),
         )
         for name, field in node.model_fields.items()
     )
@@ -77,6 +112,17 @@ def type_text(schema: Schema, shared: Mapping[str, Schema]) -> str:
             return {"string": "text", "null": "nothing", "object": "mapping"}.get(name, name)
         case _:
             return "anything"
+
+
+def _flow(value: object) -> str:
+    """A value in YAML's flow style, which for plain words needs no quotes."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_flow(item) for item in value) + "]"
+    if isinstance(value, str):
+        return value if re.fullmatch(r"[A-Za-z0-9_./:+-]+", value) else json.dumps(value)
+    return json.dumps(value)
 
 
 def _default(field: FieldInfo) -> str:

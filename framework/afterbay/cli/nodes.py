@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,7 @@ from afterbay.cli.options import AsJson
 from afterbay.errors import PipelineInvalid
 
 if TYPE_CHECKING:
+    from afterbay.cli.node_keys import NodeKey
     from afterbay.node import Node
 
 EXAMPLES = """\b
@@ -37,7 +39,7 @@ def list_types(as_json: AsJson = False) -> int:
             found.append(item.load())
         except PipelineInvalid as broken:
             Failure.of(broken).tell(as_json=False)  # one broken type does not hide the others
-    facts = [_facts(node) for node in sorted(found, key=_order)]
+    facts = [facts_of(node) for node in sorted(found, key=_order)]
     if as_json:
         console.data(facts)
     else:
@@ -51,23 +53,33 @@ def show(
     as_json: AsJson = False,
 ) -> int:
     """Show what a node type does and every key it takes."""
-    from afterbay.cli.node_keys import keys_of
+    from afterbay.cli.node_keys import frame_keys, keys_of
     from afterbay.compile.registry import Registry
 
     node = Registry.installed().load(type_name)
-    facts, keys, text = _facts(node), keys_of(node), inspect.getdoc(node) or ""
+    facts, text, frame, keys = facts_of(node), inspect.getdoc(node) or "", frame_keys(node), keys_of(node)
     if as_json:
-        console.data({**facts, "description": text, "keys": [key.to_dict() for key in keys]})
+        told = {"frame": [key.to_dict() for key in frame], "keys": [key.to_dict() for key in keys]}
+        console.data({**facts, "import": import_of(node), "description": text, **told})
         return 0
     console.result(f"{facts['type']}   {facts['kind']}, {facts['takes']} -> {facts['gives']}\n\n{text}\n")
-    if keys:
-        rows = [
-            [key.name, key.type, "required" if key.default is None else key.default, key.description] for key in keys
-        ]
-        console.result(console.table(("KEY", "VALUE", "DEFAULT", ""), rows))
-    else:
-        console.result("It takes no keys of its own.")
+    console.result(console.table(("KEY", "VALUE", "DEFAULT", ""), list(_rows((*frame, *keys)))))
+    if not keys:
+        console.result("\nIt takes no keys of its own.")
+    console.result(f"\nIn Python: {import_of(node)}")
     return 0
+
+
+def _rows(keys: Sequence[NodeKey], indent: str = "") -> Iterator[list[str]]:
+    """One line a key; those of a mapping inside are indented below it."""
+    for key in keys:
+        yield [indent + key.name, key.type, "required" if key.default is None else key.default, key.said]
+        yield from _rows(key.keys, indent + "  ")
+
+
+def import_of(node: type[Node]) -> str:
+    """The line that brings the class into a Python program."""
+    return f"from {node.__module__} import {node.__qualname__}"
 
 
 _KINDS = ("source", "transform", "sink")
@@ -83,7 +95,8 @@ def _kind(node: type[Node]) -> str:
     return "source" if issubclass(node, Source) else "sink" if issubclass(node, Sink) else "transform"
 
 
-def _facts(node: type[Node]) -> dict[str, str]:
+def facts_of(node: type[Node]) -> dict[str, str]:
+    """What a type is, in a line: `type`, `kind`, `takes`, `gives`, `summary`."""
     from afterbay.compile.port_types import port_types_of_class, type_name
 
     ports = port_types_of_class(node)

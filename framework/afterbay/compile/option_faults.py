@@ -80,7 +80,7 @@ def models_at(model: type[BaseModel], loc: Location) -> list[type[BaseModel]]:
                 for owner in here
                 for name, field in owner.model_fields.items()
                 if part in (name, field.alias)
-                for found in _models_in(field.annotation)
+                for found in models_in(field.annotation)
             ]
             here = inner or here  # a union's member is named, which is no key
     return here
@@ -91,8 +91,9 @@ def keys_of(models: Iterable[type[BaseModel]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(field.alias or name for model in models for name, field in model.model_fields.items()))
 
 
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models that a type is made of: those in its lists and unions."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for inner in get_args(annotation):
-        yield from _models_in(inner)
+        yield from models_in(inner)

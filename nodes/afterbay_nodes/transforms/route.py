@@ -54,8 +54,13 @@ class NameTemplate:
 class RouteRule(TableMatch):
     """Where the tables that `match` go."""
 
-    schema_: str = Field("{schema}", alias="schema", description="The schema in the store.", examples=["lake_{schema}"])
-    table: str = Field("{table}", description="The table in the store.", examples=["{schema}_{table}"])
+    schema_: str = Field(
+        "{schema}",
+        alias="schema",
+        description="The schema in the store; {schema} and {table} are the source's names.",
+        examples=["lake_{schema}"],
+    )
+    table: str = Field("{table}", description="The table in the store, likewise.", examples=["{schema}_{table}"])
 
     @field_validator("schema_", "table")
     @classmethod

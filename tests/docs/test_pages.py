@@ -1,0 +1,51 @@
+"""Pages that say what the program knows: they say the same as the program."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from afterbay_nodes.storage.s3_options import KEYS
+from tests.docs.nodes_page import PAGE, page
+from tests.docs.test_snippets import FENCE, ROOT
+
+
+def test_the_nodes_page_is_up_to_date() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run `python -m tests.docs.nodes_page`"
+
+
+def test_every_key_of_s3_is_on_its_page() -> None:
+    text = (ROOT / "docs" / "stores.md").read_text(encoding="utf-8")
+    assert [key for key in KEYS if f"`{key}`" not in text] == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.name)
+def test_links_between_pages_lead_somewhere(path: Path) -> None:
+    prose = FENCE.sub("", path.read_text(encoding="utf-8"))
+    links = re.findall(r"\]\((?!https?:)([^)#\s]+)", prose)
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def test_the_pack_of_the_example_is_found_by_its_entry_point(tmp_path: Path) -> None:
+    fences = FENCE.findall((ROOT / "docs" / "writing-a-node.md").read_text(encoding="utf-8"))
+    (project,) = [tomllib.loads(text) for kind, text in fences if kind == "toml"]
+    node, pack = (text for kind, text in fences if kind == "python")
+    package = tmp_path / "my_nodes"
+    package.mkdir()
+    (package / "__init__.py").write_text(pack)
+    (package / "large.py").write_text(node.partition("pipeline = ")[0])
+    info = tmp_path / "my_nodes-1.0.dist-info"  # what an installer makes of the project's table
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['project']['name']}\nVersion: 1.0\n")
+    ((group, entries),) = project["project"]["entry-points"].items()
+    lines = "\n".join(f"{name} = {target}" for name, target in entries.items())
+    (info / "entry_points.txt").write_text(f"[{group}]\n{lines}\n")
+    call = [sys.executable, "-c", "from afterbay.cli.app import call; call(['nodes', 'show', 'only_large'])"]
+    done = subprocess.run(call, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=True)
+    assert "Lets batches of at least `rows` changes pass." in done.stdout
+    assert "In Python: from my_nodes.large import OnlyLarge" in done.stdout
