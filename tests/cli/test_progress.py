@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import sys
 
 import pytest
@@ -100,6 +101,34 @@ def test_the_live_line_shows_the_same_fields_and_leaves_the_terminal_clean() -> 
     assert "2,000 (1,000/s)" in text
     assert "0.25 s" in text
     assert text.endswith("\x1b[?25h\r\x1b[1A\x1b[2K")  # the cursor is back, the line is gone
+
+
+@pytest.mark.parametrize(
+    ("width", "labels"),
+    [
+        (200, ["rows in", "stored", "files", "spool", "checkpoint lag"]),
+        (130, ["rows in", "stored", "spool", "checkpoint lag"]),
+        (100, ["rows in", "stored", "checkpoint lag"]),
+        (80, ["rows in", "stored"]),
+        (60, ["rows in"]),
+        (12, []),
+    ],
+)
+def test_the_live_line_is_one_line_whatever_the_width(width: int, labels: list[str]) -> None:
+    console = terminal(width)
+    live = LiveProgress(console)
+    live.show(at(2_000))
+    (line,) = [
+        found
+        for text in shown(console).split("\r")
+        if (found := re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).strip("\n"))
+    ]
+    assert "\n" not in line
+    assert len(line) <= width
+    assert [
+        label for label in ("rows in", "stored", "files", "spool", "checkpoint lag") if f"{label} " in line
+    ] == labels
+    live.close()
 
 
 def test_the_live_rates_are_of_the_last_seconds_only() -> None:

@@ -6,6 +6,7 @@ import logging
 import sys
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,12 @@ LINE_SECONDS = 2.0
 
 RATE_SECONDS = 3.0
 """The live line's rates are means over this long: steady to the eye, quick to follow."""
+
+
+LEAST_IMPORTANT = ("files", "spool", "checkpoint lag", "stored")
+"""What a narrow terminal does without, in this order."""
+
+_SPINNER_WIDTH = 2  # with the blank behind it
 
 
 class LogLevel(StrEnum):
@@ -107,10 +114,13 @@ class LiveProgress(Progress):
         self._recent.append(now)
         while len(self._recent) > 2 and now.seconds - self._recent[1].seconds >= RATE_SECONDS:
             self._recent.popleft()
-        line = Text(_clock(now.seconds))
-        for label, value in now.fields(self._recent[0]):
+        clock = _clock(now.seconds)
+        room = self._terminal.width - _SPINNER_WIDTH
+        line = Text(clock, no_wrap=True, overflow="ellipsis")
+        for label, value in fitting(now.fields(self._recent[0]), room - len(clock)):
             line.append(f"  {label} ", style="dim")
             line.append(value, style="bold")
+        line.truncate(max(1, room), overflow="ellipsis")
         self._spinner.update(text=line)
         self._live.update(self._spinner, refresh=True)
 
@@ -119,6 +129,16 @@ class LiveProgress(Progress):
 
     def close(self) -> None:
         self._live.stop()
+
+
+def fitting(fields: Sequence[tuple[str, str]], room: int) -> list[tuple[str, str]]:
+    """The fields that fit on a line of `room` characters, in their order; the least important give way first."""
+    kept = list(fields)
+    for label in LEAST_IMPORTANT:
+        if sum(len(name) + len(value) + 3 for name, value in kept) <= room:
+            break
+        kept = [field for field in kept if field[0] != label]
+    return kept
 
 
 class _Told(logging.Handler):
