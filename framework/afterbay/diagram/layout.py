@@ -66,13 +66,25 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
+class Lane:
+    """Where a line goes back to the left, to the next row: at height `y`, turning `turn` pixels beside its boxes."""
+
+    y: float
+    turn: float
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
-    """The placed boxes, in the order given; per edge the boxes it runs through, its own two and waypoints between."""
+    """The placed boxes, in the order given; per edge the boxes it runs through, its own two and waypoints between.
+
+    `lanes`: in a folded layout, per edge and step of its run, the lane to the next row; None within a row.
+    """
 
     width: float
     height: float
     boxes: tuple[Box, ...]
     runs: tuple[tuple[Box, ...], ...]
+    lanes: tuple[tuple[Lane | None, ...], ...] = ()
 
 
 def lay_out(sizes: Sequence[Size], links: Sequence[Link]) -> Layout:

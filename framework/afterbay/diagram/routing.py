@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from afterbay.diagram.layout import Box, Layout, Link
+from afterbay.diagram.layout import Box, Lane, Layout, Link
 
 LABEL_HEIGHT = 18.0
 LIFT = 11.0
@@ -18,12 +18,13 @@ TRIES = (0.5, 0.4, 0.6, 0.3, 0.7, 0.25, 0.75)  # where along the first gap a lab
 
 @dataclass(frozen=True, slots=True)
 class Bend:
-    """One S-curve between two columns: from (x0, y0) to (x1, y1), level at both ends."""
+    """One S-curve between two columns: from (x0, y0) to (x1, y1), level at both ends; by `lane` to the next row."""
 
     x0: float
     y0: float
     x1: float
     y1: float
+    lane: Lane | None = None
 
     def at(self, t: float) -> tuple[float, float]:
         """The point at parameter `t` of the cubic whose inner control points sit at half the way, level."""
@@ -44,9 +45,11 @@ def route(layout: Layout, links: Sequence[Link]) -> tuple[Route, ...]:
     """A route per link, in order. Edges that leave or enter one box are spread along its side."""
     leaving = _ports(layout, [(link.source, index, 1) for index, link in enumerate(links)])
     entering = _ports(layout, [(link.target, index, -2) for index, link in enumerate(links)])
+    lanes = layout.lanes or tuple((None,) * (len(run) - 1) for run in layout.runs)
     for index, (link, run) in enumerate(zip(links, layout.runs, strict=True)):
-        _straighten(index, link, run, leaving, entering, links)
-    bends = [_bends(run, leaving[index], entering[index]) for index, run in enumerate(layout.runs)]
+        if not any(lanes[index]):
+            _straighten(index, link, run, leaving, entering, links)
+    bends = [_bends(run, leaving[index], entering[index], lanes[index]) for index, run in enumerate(layout.runs)]
     labels: list[Box] = []
     for link, found in zip(links, bends, strict=True):
         labels.append(_label(found[0], link.label, [*layout.boxes, *labels]))
@@ -87,15 +90,17 @@ def _reaches(box: Box, y: float) -> bool:
     return box.y + CORNER <= y <= box.bottom - CORNER
 
 
-def _bends(run: Sequence[Box], start: float, end: float) -> list[Bend]:
+def _bends(run: Sequence[Box], start: float, end: float, lanes: Sequence[Lane | None]) -> list[Bend]:
     heights = [start, *(waypoint.middle for waypoint in run[1:-1]), end]
     return [
-        Bend(left.right, heights[index], right.x - (ARROW if right is run[-1] else 0.0), heights[index + 1])
-        for index, (left, right) in enumerate(pairwise(run))
+        Bend(left.right, heights[index], right.x - (ARROW if right is run[-1] else 0.0), heights[index + 1], lane)
+        for index, ((left, right), lane) in enumerate(zip(pairwise(run), lanes, strict=True))
     ]
 
 
 def _label(bend: Bend, width: float, taken: Sequence[Box]) -> Box:
+    if bend.lane is not None:
+        return _centred((bend.x0 + bend.x1) / 2, bend.lane.y, width)
     # A level line keeps its label above it, whole; a curve is steep in the middle, where a gap in it does no harm.
     lift = LIFT if abs(bend.y0 - bend.y1) < LABEL_HEIGHT else 0.0
     places = [_centred(x, y - lift, width) for x, y in map(bend.at, TRIES)]

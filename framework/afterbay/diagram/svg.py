@@ -6,11 +6,12 @@ import math
 from collections.abc import Iterator, Mapping
 from xml.sax.saxutils import escape
 
-from afterbay.diagram.layout import Box, Link, Size, lay_out
+from afterbay.diagram.folding import folded
+from afterbay.diagram.layout import Box, Lane, Link, Size, lay_out
 from afterbay.diagram.metrics import fitted, text_width
 from afterbay.diagram.model import Kind, RenderedEdge, RenderedGraph, RenderedNode
 from afterbay.diagram.palette import DARK, LIGHT, Tone
-from afterbay.diagram.routing import ARROW, Route, route
+from afterbay.diagram.routing import ARROW, Bend, Route, route
 from afterbay.printable import visible
 
 MARGIN = 28.0
@@ -18,6 +19,8 @@ TITLE_ROOM = 44.0
 NAME, TYPE, FACT, LABEL, TITLE = 14.0, 11.5, 11.0, 10.5, 16.0  # font sizes
 PAD = 16.0
 BOX_MIN, BOX_MAX = 132.0, 264.0
+WIDEST = 1400.0  # a wider graph goes on in a second row
+ROUND = 8.0  # the corners of lines between rows
 STACK = 4.0  # how far the second card of a node with several instances peeks out
 
 
@@ -25,9 +28,10 @@ def to_svg(graph: RenderedGraph) -> str:
     """The whole document. Every text from outside is escaped, cut to its box, and told in full in a tooltip."""
     index = {node.id: place for place, node in enumerate(graph.nodes)}
     links = [Link(index[edge.source], index[edge.target], _label_width(edge)) for edge in graph.edges]
-    layout = lay_out([Size(node.rank, _box_width(node), _box_height(node)) for node in graph.nodes], links)
-    title = fitted(visible(graph.title), TITLE, BOX_MAX * 2)
-    width = max(layout.width, text_width(title, TITLE)) + 2 * MARGIN
+    sizes = [Size(node.rank, _box_width(node), _box_height(node)) for node in graph.nodes]
+    layout = folded(lay_out(sizes, links), WIDEST)
+    title = fitted(visible(graph.title), TITLE, BOX_MAX * 2, bold=True)
+    width = max(layout.width, text_width(title, TITLE, bold=True)) + 2 * MARGIN
     height = layout.height + TITLE_ROOM + 2 * MARGIN
     body = [
         *_document(graph, width, height),
@@ -84,7 +88,9 @@ def _line(found: Route) -> Iterator[str]:
     for bend in found.bends:
         if bend is not first:
             path.append(f"H{_n(bend.x0)}")
-        if abs(bend.y0 - bend.y1) < 0.5:
+        if bend.lane is not None:
+            path.extend(_turned(bend, bend.lane))
+        elif abs(bend.y0 - bend.y1) < 0.5:
             path.append(f"L{_n(bend.x1)} {_n(bend.y1)}")
         else:
             half = _n((bend.x0 + bend.x1) / 2)
@@ -92,6 +98,15 @@ def _line(found: Route) -> Iterator[str]:
     yield f'<path class="line" d="{"".join(path)}"/>'
     x, y = last.x1, last.y1
     yield f'<path class="head" d="M{_n(x + ARROW)} {_n(y)}L{_n(x - 1)} {_n(y - 4.5)}L{_n(x - 1)} {_n(y + 4.5)}Z"/>'
+
+
+def _turned(bend: Bend, lane: Lane) -> Iterator[str]:
+    """Down on the right, back to the left between the rows, down and into the next one."""
+    right, left, turn = bend.x0 + lane.turn, bend.x1 - lane.turn, ROUND
+    yield f"H{_n(right - turn)}Q{_n(right)} {_n(bend.y0)} {_n(right)} {_n(bend.y0 + turn)}"
+    yield f"V{_n(lane.y - turn)}Q{_n(right)} {_n(lane.y)} {_n(right - turn)} {_n(lane.y)}"
+    yield f"H{_n(left + turn)}Q{_n(left)} {_n(lane.y)} {_n(left)} {_n(lane.y + turn)}"
+    yield f"V{_n(bend.y1 - turn)}Q{_n(left)} {_n(bend.y1)} {_n(left + turn)} {_n(bend.y1)}H{_n(bend.x1)}"
 
 
 def _label(edge: RenderedEdge, box: Box) -> Iterator[str]:
@@ -117,7 +132,7 @@ def _card(node: RenderedNode, box: Box) -> Iterator[str]:
     x, y, room = box.x + PAD, box.y + 13.0, box.width - 2 * PAD
     for css, size, text in _texts(node):
         y += size * 1.1 if css == "name" else size + 5.5
-        yield f'<text class="{css}" x="{_n(x)}" y="{_n(y)}">{_x(fitted(text, size, room))}</text>'
+        yield f'<text class="{css}" x="{_n(x)}" y="{_n(y)}">{_x(fitted(text, size, room, bold=css == "name"))}</text>'
     yield "</g>"
 
 
@@ -127,7 +142,7 @@ def _texts(node: RenderedNode) -> list[tuple[str, float, str]]:
 
 
 def _box_width(node: RenderedNode) -> float:
-    widest = max(text_width(text, size) for _, size, text in _texts(node))
+    widest = max(text_width(text, size, bold=css == "name") for css, size, text in _texts(node))
     return min(max(math.ceil(widest + 2 * PAD), BOX_MIN), BOX_MAX)
 
 
