@@ -102,6 +102,24 @@ class TestPlan:
         assert data["edges"][2] == {"source": "spool", "port": "out", "target": "lake", "payload": "SpoolEntry"}
 
 
+class TestUsage:
+    @pytest.mark.parametrize("verb", ["init", "validate"])
+    def test_a_file_is_shown_once_and_plainly(self, verb: str, capsys: Captured) -> None:
+        assert call([verb, "--help"]) == 0
+        usage = capsys.readouterr().out.partition("\n")[0]
+        assert usage.count("FILE") == 1
+        assert "[[" not in usage
+
+    def test_a_wrong_choice_is_told_without_the_validators_words(self, orders: str, capsys: Captured) -> None:
+        assert call(["run", orders, "--log-level", "loud"]) == 2
+        assert "Invalid value for '--log-level': 'loud' is not one of" in capsys.readouterr().err
+
+    def test_a_sink_inside_the_state_is_refused(self, orders: str, tmp_path: Path, capsys: Captured) -> None:
+        (tmp_path / "odd.yaml").write_text(PIPELINE.replace("./out", "./state/out"), encoding="utf-8")
+        assert call(["validate", "odd.yaml"]) == 2
+        assert "odd.yaml:7:3 [graph.root] node 'lake' would store in the folder of the state" in capsys.readouterr().err
+
+
 class TestGraph:
     @pytest.mark.parametrize(
         ("arguments", "starts"),
@@ -120,6 +138,25 @@ class TestGraph:
     def test_the_name_of_the_output_says_the_format(self, orders: str, tmp_path: Path) -> None:
         assert call(["graph", orders, "-o", "orders.svg"]) == 0
         assert (tmp_path / "orders.svg").read_text(encoding="utf-8").startswith("<svg ")
+
+    @pytest.mark.parametrize(
+        ("arguments", "told"),
+        [
+            (["--json", "--format", "svg"], "--json is another format than --format svg"),
+            (["-o", "orders.png"], "there is no diagram format for the ending of orders.png"),
+        ],
+    )
+    def test_what_cannot_be_drawn_is_refused(
+        self, orders: str, arguments: list[str], told: str, tmp_path: Path, capsys: Captured
+    ) -> None:
+        assert call(["graph", orders, *arguments]) == 2
+        out, err = capsys.readouterr()
+        assert told in out + err
+        assert not (tmp_path / "orders.png").exists()
+
+    def test_a_format_that_is_said_wins_over_the_ending(self, orders: str, tmp_path: Path) -> None:
+        assert call(["graph", orders, "--format", "dot", "-o", "orders.txt"]) == 0
+        assert (tmp_path / "orders.txt").read_text(encoding="utf-8").startswith("digraph {")
 
     def test_an_output_that_cannot_be_written_is_refused_by_the_environment(
         self, orders: str, capsys: Captured

@@ -9,9 +9,13 @@ import pytest
 from pydantic import ValidationError
 
 from afterbay.node import SpoolOperator, TransformContext
+from afterbay.pipeline import Pipeline
 from afterbay.spool.limits import Limits
 from afterbay.telemetry import Telemetry
 from afterbay.units import GIB, KIB, MIB
+from afterbay_nodes.encoders.encode_csv import EncodeCsv
+from afterbay_nodes.sinks.cloud_storage import CloudStorage
+from afterbay_nodes.sources.demo import Demo
 from afterbay_nodes.transforms.spool import Spool
 from tests.support.encoded import encoded
 from tests.support.spool import StillClock
@@ -39,7 +43,6 @@ def test_sizes_are_written_as_people_write_them() -> None:
         ({"disk_quota": -1}, "not -1"),
         ({"disk_quota": "many"}, "a size is a number of bytes"),
         ({"segment": 0}, "greater than 0"),
-        ({"dir": "relative/folder"}, "must be an absolute path, not 'relative/folder'"),
         ({"dir": "/nul\0byte"}, "NUL"),
         ({"quota": "1GiB"}, "Extra inputs are not permitted"),
     ],
@@ -55,6 +58,17 @@ def test_a_part_larger_than_the_quota_is_a_finding_at_its_field(part: str) -> No
     assert (finding.code, finding.field) == (f"spool.{part}", part)
     assert finding.message == f"{part} 2MiB is larger than disk_quota 1MiB"
     assert list(Spool.model_validate({"disk_quota": "2MiB", part: "2MiB"}).check()) == []
+
+
+def test_a_relative_folder_is_one_of_the_current_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    pipeline = Pipeline("bank", state="./state")
+    pipeline.add("bank", Demo(rows=100))
+    pipeline.add("csv", EncodeCsv(), inputs="bank")
+    pipeline.add("spool", Spool(dir=Path("basin")), inputs="csv")
+    pipeline.add("lake", CloudStorage(uri="./lake"), inputs="spool")
+    pipeline.run()
+    assert (tmp_path / "basin").is_dir()
 
 
 def test_it_works_under_the_runs_folder_or_in_its_own(tmp_path: Path) -> None:

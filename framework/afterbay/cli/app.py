@@ -68,7 +68,8 @@ def call(arguments: Sequence[str]) -> int:
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else "afterbay"
-        refused = PipelineInvalid("call.invalid", error.format_message(), hint=f"see '{path} --help'")
+        message = error.format_message().replace(": Value error, ", ": ")
+        refused = PipelineInvalid("call.invalid", message, hint=f"see '{path} --help'")
         failure = Failure.of(refused)
     except Exception as error:
         failure = Failure.of(error)

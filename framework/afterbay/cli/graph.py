@@ -11,6 +11,7 @@ import typer
 
 from afterbay.cli import console
 from afterbay.cli.options import AsJson, Output, PipelineFile, StateDir
+from afterbay.errors import PipelineInvalid
 
 EXAMPLES = """\b
 Examples:
@@ -57,11 +58,27 @@ def graph(
     from afterbay.diagram import PRINTERS, render
     from afterbay.pipeline import Pipeline
 
-    chosen = DiagramFormat.JSON if as_json else format or _by_name(output)
+    chosen = _chosen(format, output, as_json)
     drawn = render(Pipeline.from_yaml(pipeline, state=state).compile())
     console.document(PRINTERS[chosen.value](drawn), output)
     return 0
 
 
-def _by_name(output: Path | None) -> DiagramFormat:
-    return DiagramFormat.MERMAID if output is None else _BY_SUFFIX.get(output.suffix.lower(), DiagramFormat.MERMAID)
+def _chosen(format: DiagramFormat | None, output: Path | None, as_json: bool) -> DiagramFormat:
+    """Raises PipelineInvalid where what is asked for contradicts itself, or cannot be drawn."""
+    if as_json:
+        if format not in (None, DiagramFormat.JSON):
+            raise PipelineInvalid(
+                "call.invalid", f"--json is another format than --format {format}", hint="leave one of them out"
+            )
+        return DiagramFormat.JSON
+    if format is not None or output is None:
+        return format or DiagramFormat.MERMAID
+    by_name = _BY_SUFFIX.get(output.suffix.lower())
+    if by_name is None and output.suffix:
+        raise PipelineInvalid(
+            "call.invalid",
+            f"there is no diagram format for the ending of {output}",
+            hint=f"end it in {', '.join(_BY_SUFFIX)}, or say --format; --format dot | dot -Tpng makes a PNG",
+        )
+    return by_name or DiagramFormat.MERMAID

@@ -20,7 +20,7 @@ Examples:
 
 
 def init(
-    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="The file to write.")] = Path("pipeline.yaml"),
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")] = Path("pipeline.yaml"),
     source: Annotated[starter.Source, typer.Option(help="Where the changes come from.")] = starter.Source.DEMO,
     as_json: AsJson = False,
 ) -> int:

@@ -21,7 +21,7 @@ Examples:
 
 
 def validate(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Pipeline files.", show_default=False)],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Pipeline files.", show_default=False)],
     as_json: AsJson = False,
 ) -> int:
     """Check pipeline files, tell every finding.

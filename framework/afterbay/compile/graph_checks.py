@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from afterbay.compile.findings import Findings
 from afterbay.compile.port_types import accepts, port_types_of_class, type_name
@@ -193,6 +194,14 @@ class _Checks:
             root = item.node.exclusive_root() if isinstance(item.node, Sink) else None
             if root is None:
                 continue
+            state = self._wired.draft.state_dir.resolve()
+            if root.startswith("/") and Path(root).is_relative_to(state):
+                self._findings.add(
+                    "graph.root",
+                    f"node '{name}' would store in the folder of the state, {visible(str(state))}",
+                    self._locator.key_spot("nodes", name),
+                    "give the sink a root of its own, beside the state",
+                )
             if root in taken:
                 self._findings.add(
                     "graph.root",

@@ -37,14 +37,12 @@ class Spool(Transform[EncodedBatch, SpoolEntry]):
         None, gt=0, description="bytes of one segment file; default: min(64MiB, disk_quota / 4)", examples=["64MiB"]
     )
     dir: Path | None = Field(
-        None, description="an absolute folder of its own for the segments; default: under the state directory"
+        None, description="a folder of its own for the segments; default: under the state directory"
     )
 
     @field_validator("dir")
     @classmethod
-    def _absolute(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_absolute():
-            raise ValueError(f"the spool's folder must be an absolute path, not '{value}'")
+    def _is_path(cls, value: Path | None) -> Path | None:
         if value is not None and "\0" in str(value):
             raise ValueError("a path cannot hold a NUL character")
         return value
@@ -74,5 +72,5 @@ class Spool(Transform[EncodedBatch, SpoolEntry]):
         """Takes its folder and starts empty."""
         from afterbay.spool.spool import Reservoir  # the catalog's imports are for runs only
 
-        path = self.dir if self.dir is not None else context.work_dir / "spool"
+        path = Path.cwd() / self.dir if self.dir is not None else context.work_dir / "spool"
         return Reservoir.open(path, self.limits, context.clock, context.meter)
