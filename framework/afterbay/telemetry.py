@@ -1,4 +1,4 @@
-"""Every metric and span, named once. OpenTelemetry API only: without an SDK the calls cost next to nothing.
+"""What a run counts: metrics (named in `instruments`), spans and totals. Without an SDK the calls cost next to nothing.
 
 Values are recorded per batch, flush or barrier, never per row. The same calls keep plain totals, so that the
 progress line, the report and the metrics can never disagree. Durations are seconds, sizes bytes.
@@ -15,16 +15,15 @@ from __future__ import annotations
 
 import threading
 from collections import Counter as Tally
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from opentelemetry import metrics, trace
-from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
+from opentelemetry import trace
+from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import Tracer, TracerProvider
 
-SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-BYTES = tuple(float(1 << power) for power in range(10, 31, 2))
+from afterbay.instruments import SpoolLevels, instruments_of
 
 
 class CleanupResult(StrEnum):
@@ -46,17 +45,6 @@ class FlushReason(StrEnum):
     QUOTA = "quota"
     OVERSIZED = "oversized"
     CLOSE = "close"
-
-
-@dataclass(frozen=True, slots=True)
-class SpoolLevels:
-    """What a spool holds now. Bytes, headers included."""
-
-    memory: int
-    disk: int
-    quota: int
-    segments: int
-    entries: int
 
 
 @dataclass(slots=True)
@@ -84,7 +72,7 @@ class NodeTotals:
 
 
 class Telemetry:
-    """Makes the instruments of one run. Owns the totals; hands a `NodeMeter` to each node."""
+    """The telemetry of one run. Owns the totals; hands a `NodeMeter` to each node."""
 
     def __init__(
         self,
@@ -92,7 +80,8 @@ class Telemetry:
         meter_provider: MeterProvider | None = None,
         tracer_provider: TracerProvider | None = None,
     ) -> None:
-        meter = metrics.get_meter("afterbay", meter_provider=meter_provider)
+        self.instruments = instruments_of(meter_provider)
+        self.instruments.observe(self)
         self.tracer: Tracer = trace.get_tracer("afterbay", tracer_provider=tracer_provider)
         self.pipeline = pipeline
         self.nodes: dict[str, NodeMeter] = {}
@@ -100,65 +89,6 @@ class Telemetry:
         self._queues: dict[str, Callable[[], tuple[int, int]]] = {}
         self._spools: dict[str, Callable[[], SpoolLevels]] = {}
         self._lag: Callable[[], dict[str, float]] = dict
-        self.rows = meter.create_counter("afterbay.node.rows", unit="{row}", description="Rows that left a node")
-        self.bytes = meter.create_counter("afterbay.node.bytes", unit="By", description="Bytes that left a node")
-        self.busy = meter.create_counter("afterbay.node.busy", unit="s", description="Seconds spent working")
-        self.settled = meter.create_counter(
-            "afterbay.row.settled", unit="{row}", description="Rows not stored, by reason (filtered, repeated)"
-        )
-        self.rejected = meter.create_counter(
-            "afterbay.source.rejected", unit="{line}", description="Bad lines or events that a source put aside"
-        )
-        self.flush_count = meter.create_counter("afterbay.flush.count", unit="{flush}", description="Files, by reason")
-        self.flush_size = meter.create_histogram(
-            "afterbay.flush.size", unit="By", description="Bytes of a file", explicit_bucket_boundaries_advisory=BYTES
-        )
-        self.flush_duration = meter.create_histogram(
-            "afterbay.flush.duration",
-            unit="s",
-            description="From the decision to flush until the commit",
-            explicit_bucket_boundaries_advisory=SECONDS,
-        )
-        self.drain_duration = meter.create_histogram(
-            "afterbay.drain.duration",
-            unit="s",
-            description="From a DDL's arrival until everything before it is stored",
-            explicit_bucket_boundaries_advisory=SECONDS,
-        )
-        self.suppressed = meter.create_counter(
-            "afterbay.spool.suppressed", unit="{wake}", description="Wakes withheld above the high watermark"
-        )
-        self.quota_wait = meter.create_histogram(
-            "afterbay.spool.quota_wait",
-            unit="s",
-            description="Waits for room in the spool",
-            explicit_bucket_boundaries_advisory=SECONDS,
-        )
-        self.retries = meter.create_counter("afterbay.store.retries", unit="{retry}", description="Store calls retried")
-        self.files_removed = meter.create_counter(
-            "afterbay.cleanup.files", unit="{file}", description="Expired data files removed, by result of the run"
-        )
-        self.bytes_removed = meter.create_counter(
-            "afterbay.cleanup.bytes", unit="By", description="Bytes of the expired data files"
-        )
-        self.cleanup_duration = meter.create_histogram(
-            "afterbay.cleanup.duration",
-            unit="s",
-            description="A run that removes expired files, by result",
-            explicit_bucket_boundaries_advisory=SECONDS,
-        )
-        meter.create_observable_gauge("afterbay.queue.items", [self._queue_items], unit="{item}")
-        meter.create_observable_gauge("afterbay.queue.bytes", [self._queue_bytes], unit="By")
-        meter.create_observable_gauge("afterbay.spool.memory", [self._spool("memory")], unit="By")
-        meter.create_observable_gauge("afterbay.spool.disk", [self._spool("disk")], unit="By")
-        meter.create_observable_gauge("afterbay.spool.segments", [self._spool("segments")], unit="{segment}")
-        meter.create_observable_gauge("afterbay.spool.entries", [self._spool("entries")], unit="{entry}")
-        meter.create_observable_gauge(
-            "afterbay.checkpoint.lag",
-            [self._checkpoint_lag],
-            unit="s",
-            description="Age of the oldest change received that the durable checkpoint does not cover",
-        )
 
     def node(self, name: str) -> NodeMeter:
         """The meter of node `name`, made on first use."""
@@ -197,27 +127,13 @@ class Telemetry:
         """The checkpoint lag now, seconds per partition."""
         return self._lag()
 
-    def _queue_items(self, _: CallbackOptions) -> Iterable[Observation]:
-        return [Observation(depth[0], {"edge": name}) for name, depth in self.queues().items()]
-
-    def _queue_bytes(self, _: CallbackOptions) -> Iterable[Observation]:
-        return [Observation(depth[1], {"edge": name}) for name, depth in self.queues().items()]
-
-    def _spool(self, part: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
-        def observe(_: CallbackOptions) -> Iterable[Observation]:
-            return [Observation(getattr(levels, part), {"node": name}) for name, levels in self.spools().items()]
-
-        return observe
-
-    def _checkpoint_lag(self, _: CallbackOptions) -> Iterable[Observation]:
-        return [Observation(seconds, {"partition": name}) for name, seconds in self.lag().items()]
-
 
 class NodeMeter:
     """One node's view: every call is one batch, flush, wait or barrier. Thread-safe; owns its lock."""
 
     def __init__(self, telemetry: Telemetry, name: str) -> None:
         self._telemetry = telemetry
+        self._instruments = telemetry.instruments
         self._lock = threading.Lock()
         self._at = {"node": name}
         self.name = name
@@ -236,28 +152,28 @@ class NodeMeter:
             totals.bytes += nbytes
             totals.batches += 1
             totals.busy_seconds += busy_seconds
-        self._telemetry.rows.add(rows, self._at)
-        self._telemetry.bytes.add(nbytes, self._at)
+        self._instruments.rows.add(rows, self._at)
+        self._instruments.bytes.add(nbytes, self._at)
         if busy_seconds:
-            self._telemetry.busy.add(busy_seconds, self._at)
+            self._instruments.busy.add(busy_seconds, self._at)
 
     def filtered(self, rows: int) -> None:
         """Rows that ended here on purpose."""
         with self._lock:
             self.totals.filtered += rows
-        self._telemetry.settled.add(rows, {**self._at, "reason": "filtered"})
+        self._instruments.settled.add(rows, {**self._at, "reason": "filtered"})
 
     def repeated(self, rows: int) -> None:
         """Rows that had come or been stored before."""
         with self._lock:
             self.totals.repeated += rows
-        self._telemetry.settled.add(rows, {**self._at, "reason": "repeated"})
+        self._instruments.settled.add(rows, {**self._at, "reason": "repeated"})
 
     def rejected(self, lines: int) -> None:
         """Bad lines (or events) that the source put aside."""
         with self._lock:
             self.totals.rejected += lines
-        self._telemetry.rejected.add(lines, self._at)
+        self._instruments.rejected.add(lines, self._at)
 
     def flushed(self, reason: FlushReason, rows: int, nbytes: int, seconds: float) -> None:
         """A file is durable and committed."""
@@ -269,30 +185,30 @@ class NodeMeter:
             totals.file_bytes += nbytes
             totals.flushes[reason.value] += 1
         at = {**self._at, "reason": reason.value}
-        self._telemetry.rows.add(rows, self._at)
-        self._telemetry.bytes.add(nbytes, self._at)
-        self._telemetry.flush_count.add(1, at)
-        self._telemetry.flush_size.record(nbytes, at)
-        self._telemetry.flush_duration.record(seconds, at)
+        self._instruments.rows.add(rows, self._at)
+        self._instruments.bytes.add(nbytes, self._at)
+        self._instruments.flush_count.add(1, at)
+        self._instruments.flush_size.record(nbytes, at)
+        self._instruments.flush_duration.record(seconds, at)
 
     def drained(self, scope: str, seconds: float) -> None:
         """A DDL's schema file is visible. `scope` is `table` (in band) or `graph`."""
         with self._lock:
             self.totals.ddls += 1
-        self._telemetry.drain_duration.record(seconds, {**self._at, "scope": scope})
+        self._instruments.drain_duration.record(seconds, {**self._at, "scope": scope})
 
     def suppressed(self) -> None:
         """A wake of the source was withheld."""
         with self._lock:
             self.totals.suppressed += 1
-        self._telemetry.suppressed.add(1, self._at)
+        self._instruments.suppressed.add(1, self._at)
 
     def quota_waited(self, seconds: float) -> None:
         """A batch waited for room in the spool."""
         with self._lock:
             self.totals.quota_waits += 1
             self.totals.quota_wait_seconds += seconds
-        self._telemetry.quota_wait.record(seconds, self._at)
+        self._instruments.quota_wait.record(seconds, self._at)
 
     def cleaned(self, result: CleanupResult, files: int, nbytes: int, seconds: float) -> None:
         """A run that removes expired files is over; `files` data files of `nbytes` bytes are gone."""
@@ -301,15 +217,15 @@ class NodeMeter:
             self.totals.bytes_removed += nbytes
             self.totals.cleanups[result.value] += 1
         at = {**self._at, "result": result.value}
-        self._telemetry.files_removed.add(files, at)
-        self._telemetry.bytes_removed.add(nbytes, at)
-        self._telemetry.cleanup_duration.record(seconds, at)
+        self._instruments.files_removed.add(files, at)
+        self._instruments.bytes_removed.add(nbytes, at)
+        self._instruments.cleanup_duration.record(seconds, at)
 
     def retried(self, operation: str) -> None:
         """A store call failed for the moment and is tried again."""
         with self._lock:
             self.totals.retries += 1
-        self._telemetry.retries.add(1, {**self._at, "operation": operation})
+        self._instruments.retries.add(1, {**self._at, "operation": operation})
 
     def watch_spool(self, levels: Callable[[], SpoolLevels]) -> None:
         """Registers this node's spool levels."""

@@ -20,7 +20,8 @@ from afterbay.cli.progress import (
     open_progress,
 )
 from afterbay.cli.snapshot import Snapshot
-from afterbay.telemetry import FlushReason, SpoolLevels, Telemetry
+from afterbay.instruments import SpoolLevels
+from afterbay.telemetry import FlushReason, Telemetry
 from tests.support.plans import chain
 
 

@@ -9,10 +9,11 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
+from afterbay.instruments import SpoolLevels
 from afterbay.messages import DdlKind, SchemaChange, TableChange
 from afterbay.runtime.ledger import Ledger
 from afterbay.runtime.outlet import SchemaWriter
-from afterbay.telemetry import CleanupResult, FlushReason, SpoolLevels, Telemetry
+from afterbay.telemetry import CleanupResult, FlushReason, Telemetry
 from afterbay_nodes.sinks.file_body import FileBodies
 from afterbay_nodes.sinks.flush_days import FlushDays
 from afterbay_nodes.sinks.lane import Ddl, Lane, Limits

@@ -80,3 +80,12 @@ def test_a_lock_file_without_a_name_still_locks(tmp_path: Path, words: bytes) ->
 def test_a_folder_without_a_lock_file_is_not_locked(tmp_path: Path) -> None:
     assert not lock_state(tmp_path).locked
     assert not (tmp_path / "lock").exists()
+
+
+def test_a_child_that_outlives_the_holder_does_not_keep_the_lock(tmp_path: Path) -> None:
+    """A child made during a run has the same open file: closing ours alone would leave the directory locked."""
+    lock = DirectoryLock.acquire(tmp_path, SystemClock())
+    assert lock._descriptor is not None
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, pass_fds=[lock._descriptor]):
+        lock.release()
+        DirectoryLock.acquire(tmp_path, SystemClock()).release()

@@ -198,7 +198,7 @@ def _open_sink(
             checkpoint_ms=_checkpoint_times(bench),
             pressures=pressures,
             adopt=bench.adopt,
-            fail=lambda error: bench.scope.fail(_in_node(error, item.name)),
+            fail=lambda error: bench.scope.fail(located(error, Place(node=item.name))),
         )
     )
     bench.scope.on_cancel(operator.cancel)
@@ -293,10 +293,6 @@ def _open_sources(
                 bench.scope.add(partition, body, Place(node=item.name, position=partition))
         undo.pop_all()
     return operators
-
-
-def _in_node(error: BaseException, node: str) -> BaseException:
-    return located(error, Place(node=node)) if isinstance(error, Exception) else error
 
 
 def _positions(bench: _Bench, partition: str) -> list[dict[str, RowPosition]]:

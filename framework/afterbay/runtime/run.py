@@ -14,8 +14,9 @@ Library code: it installs no signal handler and never exits the process.
 from __future__ import annotations
 
 import logging
+import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -28,11 +29,14 @@ from afterbay.runtime.assembly import Assembly, assemble
 from afterbay.runtime.barrier import BarrierStatus
 from afterbay.runtime.outlet import StopSwitch
 from afterbay.runtime.report import Outcome, RunReport
-from afterbay.runtime.scope import Scope
+from afterbay.runtime.scope import Scope, stack_of
 from afterbay.state.store import State
 from afterbay.telemetry import Telemetry
 
 log = logging.getLogger("afterbay.run")
+
+CANCEL_SECONDS = 10.0
+"""How long a cancelled run may take to end before it says what is stuck."""
 
 
 def start(
@@ -111,6 +115,7 @@ class Run:
         self._outcome: Outcome = "completed"
         self._failure: BaseException | None = None
         self._report: RunReport | None = None
+        self._at_close: Mapping[str, ResumePoint] | None = None
         self._supervisor = threading.Thread(target=self._supervise, name=f"{plan.name}/supervisor", daemon=False)
         telemetry.watch_lag(self.lag)
 
@@ -129,7 +134,12 @@ class Run:
         self._switch.request_flush()
 
     def cancel(self) -> None:
-        """Stops at once. What is under way is not stored; the checkpoint stays where it is."""
+        """Stops at once. What is under way is not stored; the checkpoint stays where it is.
+
+        Threads that have not ended after `CANCEL_SECONDS` are reported with their stacks.
+        """
+        ends = self._clock.monotonic() + CANCEL_SECONDS
+        self._ladder = ends if self._ladder is None else min(self._ladder, ends)
         self._scope.cancel()
 
     def wait(self, timeout: float | None = None) -> RunReport | None:
@@ -180,31 +190,47 @@ class Run:
                 sink.checkpoint(partition, point.commit_ts)
 
     def _supervise(self) -> None:
-        stuck = False
-        while not self._scope.join(0.25):
+        """Both parts of a run's end are on the ladder: a store that is silent can hold up the closing, too (I9)."""
+        try:
+            if self._climb(self._scope.join):
+                closing = threading.Thread(target=self._close, name=f"{self.plan.name}/closing", daemon=False)
+                closing.start()
+                self._climb(lambda seconds: _ended(closing, seconds))
+            self._conclude(self.checkpoints() if self._at_close is None else self._at_close)
+        finally:
+            self._done.set()
+
+    def _climb(self, join: Callable[[float], bool]) -> bool:
+        """Waits for an end; at 3/4 of the ladder cancels what is left, at its top reports what is stuck: False."""
+        while not join(0.25):
             now = self._clock.monotonic()
             if self._ladder_cancel is not None and now >= self._ladder_cancel:
                 log.warning("draining took 3/4 of its time: cancelling what is left")
                 self._ladder_cancel = None
                 self._scope.cancel()
             if self._ladder is not None and now >= self._ladder:
-                stuck = True
-                self._scope.fail(
-                    RunFailed("run.stuck", self._scope.stuck(), hint="the state stays valid: run it again")
-                )
-                break
+                self._scope.fail(RunFailed("run.stuck", self._stuck(), hint="the state stays valid: run it again"))
+                return False
+        return True
+
+    def _stuck(self) -> str:
+        """The threads of this run that still live, with their stacks; the pools that nodes own are known by name."""
+        names = (f"{self.plan.name}/closing", *(f"{node.name}/" for node in self.plan.nodes))
+        frames = sys._current_frames()
+        own = [thread for thread in threading.enumerate() if thread.name.startswith(names) and thread.ident in frames]
+        told = [self._scope.stuck(), *(stack_of(thread, frames) for thread in own)]
+        return "\n".join(dict.fromkeys(text for text in told if text))
+
+    def _close(self) -> None:
         if not self._scope.cancelled:
             self._attempt(self._state.flush)
             for sink in self._assembly.sinks.values():
                 if not self._scope.cancelled:
                     self._attempt(sink.finish)
-        checkpoints = self.checkpoints()
-        if not stuck:  # a thread that still lives may be inside what would be closed
-            for close in self._assembly.closers:
-                self._attempt(close)
-            self._attempt(self._state.close)
-        self._conclude(checkpoints)
-        self._done.set()
+        self._at_close = self.checkpoints()
+        for close in self._assembly.closers:
+            self._attempt(close)
+        self._attempt(self._state.close)
 
     def _attempt(self, step: Any) -> None:
         """One closing step: its failure fails the run, but does not keep the others from closing."""
@@ -234,3 +260,8 @@ class Run:
             checkpoints=checkpoints,
             seconds=self._clock.monotonic() - self._started,
         )
+
+
+def _ended(thread: threading.Thread, seconds: float) -> bool:
+    thread.join(seconds)
+    return not thread.is_alive()

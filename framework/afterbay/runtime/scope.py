@@ -13,7 +13,8 @@ from __future__ import annotations
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import FrameType
 
 from afterbay.clock import Clock
 from afterbay.errors import AfterbayError, Cancelled, Place, RunFailed
@@ -58,7 +59,9 @@ class Scope:
                 body()
             except Cancelled:
                 pass  # the scope is ending; whoever cancelled it knows why
-            except Exception as error:
+            except (
+                BaseException
+            ) as error:  # a SystemExit, too: a thread that ends silently would leave the run hanging (I9)
                 self.fail(located(error, place or Place(node=name)))
             finally:
                 with self._changed:
@@ -75,9 +78,9 @@ class Scope:
 
     def fail(self, error: BaseException) -> None:
         """Any thread: the run is over, with this error."""
-        if isinstance(error, Exception):
-            with self._changed:
-                self._errors.append(error)
+        told = error if isinstance(error, Exception) else located(error, Place())
+        with self._changed:
+            self._errors.append(told)
         self.cancel()
 
     def cancel(self) -> None:
@@ -109,15 +112,17 @@ class Scope:
         with self._changed:
             alive = set(self._alive)
         frames = sys._current_frames()
-        parts: list[str] = []
-        for thread in self._threads:
-            if thread.name in alive and thread.ident in frames:
-                stack = "".join(traceback.format_stack(frames[thread.ident]))
-                parts.append(f"thread {thread.name!r} has not ended:\n{stack}")
-        return "\n".join(parts)
+        return "\n".join(stack_of(thread, frames) for thread in self._threads if thread.name in alive)
 
 
-def located(error: Exception, place: Place) -> Exception:
+def stack_of(thread: threading.Thread, frames: Mapping[int, FrameType]) -> str:
+    """What a thread that has not ended is doing; "" if it has ended meanwhile."""
+    if thread.ident is None or thread.ident not in frames:
+        return ""
+    return f"thread {thread.name!r} has not ended:\n{''.join(traceback.format_stack(frames[thread.ident]))}"
+
+
+def located(error: BaseException, place: Place) -> Exception:
     """An error that says where: ours gets the place it lacks, a stranger is wrapped and chained."""
     if isinstance(error, AfterbayError):
         if error.place is None or (error.place.node is None and error.place.file is None):

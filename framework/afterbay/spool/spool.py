@@ -13,6 +13,7 @@ import pyarrow as pa
 from afterbay.clock import Clock
 from afterbay.credit import Credit
 from afterbay.errors import Place, RunFailed
+from afterbay.instruments import SpoolLevels
 from afterbay.messages import BatchHead, EncodedBatch, SpoolEntry
 from afterbay.node import SpoolOperator
 from afterbay.pressure import Pressure
@@ -23,7 +24,7 @@ from afterbay.spool.files import Files, SystemFiles
 from afterbay.spool.folder import CATALOG_FILE, Folder
 from afterbay.spool.limits import Limits
 from afterbay.spool.segments import HEADER_BYTES, Segments, Slot
-from afterbay.telemetry import NodeMeter, SpoolLevels
+from afterbay.telemetry import NodeMeter
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,8 @@ class DirectoryLock:
             descriptor, self._descriptor = self._descriptor, None
             try:
                 os.ftruncate(descriptor, 0)
+                # By name: a child forked during the run has the same open file, and closing ours would not free it.
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
             finally:
                 os.close(descriptor)
 

@@ -118,7 +118,7 @@ class UploadPool:
                     lane.done()
             except Cancelled:
                 return
-            except Exception as error:
+            except BaseException as error:  # whatever ends this thread ends the run: nobody else would do the job (I9)
                 self._fail(error)
                 return
             with self._changed:
