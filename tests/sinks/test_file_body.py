@@ -26,13 +26,16 @@ from tests.support.spool import PATIENCE, in_thread
 
 @dataclass(frozen=True)
 class Backwards:
-    """Writes the payloads with their bytes turned round, and says when it is at work."""
+    """Writes the payloads with their bytes turned round; says when it is at work, and waits to be told to go on."""
 
     gathers: int = 4
     at_work: threading.Event = field(default_factory=threading.Event, compare=False)
+    go: threading.Event | None = field(default=None, compare=False)
 
     def assemble(self, payloads: Iterable[Sequence[pa.Buffer | memoryview]], file: io.RawIOBase) -> None:
         self.at_work.set()
+        if self.go is not None:
+            assert self.go.wait(PATIENCE)
         file.writelines(b"".join(bytes(memoryview(buffer)) for buffer in payload)[::-1] for payload in payloads)
 
 
@@ -122,6 +125,27 @@ def test_scratch_files_stay_within_their_room_and_wait_for_it(scratch: Scratch) 
     assert waiting.result(PATIENCE) == b"321"
 
 
+def test_assemblies_stay_within_their_memory_and_wait_for_it(scratch: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What two assemblers would gather does not fit together: the second begins when the first is done."""
+    monkeypatch.setattr(file_body, "READ_WINDOW", 15)
+    clock = WatchedClock()
+    made = bodies(scratch, clock=clock)
+    first, second = Backwards(go=threading.Event()), Backwards()
+
+    def store(assembler: Backwards) -> bytes:
+        with made.of(pending(FileFormat("bin", assembler=assembler), b"12345")) as body:
+            return bytes(body.parts[0])
+
+    one = in_thread(lambda: store(first))
+    assert first.at_work.wait(PATIENCE)
+    two = in_thread(lambda: store(second))
+    assert clock.waits.wait(PATIENCE)
+    assert not second.at_work.is_set()
+    assert first.go is not None
+    first.go.set()
+    assert (one.result(PATIENCE), two.result(PATIENCE)) == (b"54321", b"54321")
+
+
 def test_memory_is_given_back_before_the_store_is_waited_for(scratch: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow put of one file holds no memory that the assembly of another needs."""
     monkeypatch.setattr(file_body, "READ_WINDOW", 10)
@@ -171,8 +195,8 @@ def test_cancel_ends_a_wait_for_room(scratch: Scratch, monkeypatch: pytest.Monke
 
 def test_room_comes_back_when_a_flush_fails(scratch: Scratch) -> None:
     made = bodies(scratch, disk=5)
-    for _ in range(3):
-        with pytest.raises(KeyError), made.of(pending(FileFormat("bin", assembler=Backwards()), b"12345")):
-            raise KeyError
-    assert made._disk.under_way == 0
-    assert made._memory.under_way == 0
+    with pytest.raises(KeyError), made.of(pending(FileFormat("bin", assembler=Backwards()), b"12345")):
+        raise KeyError
+    with pytest.raises(KeyError), made.of(pending(FileFormat("csv"), b"12345", in_memory=False)):
+        raise KeyError
+    assert (made._disk.under_way, made._memory.under_way) == (0, 0)
