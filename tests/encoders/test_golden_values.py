@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import base64
+import io
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
+import fastavro
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from afterbay.errors import RunFailed
 from afterbay.schema import LOGICAL_TYPES
+from afterbay_nodes.encoders.encode_avro import EncodeAvro
 from afterbay_nodes.encoders.encode_canal_json import EncodeCanalJson
 from afterbay_nodes.encoders.encode_csv import EncodeCsv
 from afterbay_nodes.encoders.encode_debezium_json import EncodeDebeziumJson
+from afterbay_nodes.encoders.encode_parquet import EncodeParquet
+from tests.support.assembled import file_of
 from tests.support.batches import batch, encode, table
 from tests.support.golden_values import GOLDEN, Golden
 
@@ -66,3 +76,32 @@ def test_debezium_json_in_numbers(golden: Golden) -> None:
         return
     wanted = golden.debezium if golden.numbers is None else golden.numbers
     assert encode(node, changes).decode().startswith(f'{{"before":null,"after":{{"c":{wanted}}},"source":')
+
+
+def _named(golden: Golden) -> Any:
+    """The value, or for enum and set the names that CSV has between its quotes."""
+    return golden.csv[1:-1] if golden.column.type in ("enum", "set") else golden.value
+
+
+@each
+def test_parquet(golden: Golden, tmp_path: Path) -> None:
+    data = file_of(EncodeParquet(), [batch(table(golden.column), [(golden.value,), (None,)])], tmp_path)
+    exact = golden.column.type == "decimal" and (golden.column.length or 0) <= 38
+    wanted = Decimal(golden.value) if exact else _named(golden)
+    found = pq.read_table(pa.BufferReader(data)).column("c").to_pylist()
+    # By their text: a NaN is not equal to itself, and 1.5 is equal to 1.50.
+    assert list(map(repr, found)) == [repr(_as_stored(golden, wanted)), "None"]
+
+
+@each
+def test_avro(golden: Golden) -> None:
+    data = file_of(EncodeAvro(), [batch(table(golden.column), [(golden.value,), (None,)])], Path("unused"))
+    in_text = golden.column.type == "bit" or (golden.column.type == "bigint" and golden.column.unsigned)
+    wanted = golden.csv if in_text else _named(golden)
+    records: list[Any] = list(fastavro.reader(io.BytesIO(data)))
+    assert [repr(record["c"]) for record in records] == [repr(_as_stored(golden, wanted)), "None"]
+
+
+def _as_stored(golden: Golden, value: Any) -> Any:
+    """A float has the digits of 32 bits."""
+    return pa.scalar(value, pa.float32()).as_py() if golden.column.type == "float" else value
