@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import faulty_store
-from tests.support.canal import ddl, row, watermark
+from tests.support.canal import ddl, ids, row, watermark
 from tests.support.clock import ManualClock
 from tests.support.road import Road, small_batches
 
@@ -121,7 +121,7 @@ def test_a_date_met_again_goes_on_after_its_index_even_where_nothing_is_remember
 def test_partitions_that_share_a_directory_share_its_date_after_a_restart(road: Road, clock: ManualClock) -> None:
     """One partition's last file is of an earlier date than the other's; the clock is behind both."""
     road.sink["enable_partition_separator"] = False
-    create = ddl(10, "CREATE TABLE t (id BIGINT PRIMARY KEY, v VARCHAR(99)) PARTITION BY HASH (id) PARTITIONS 2")
+    create = ddl(10, "CREATE TABLE t (id BIGINT PRIMARY KEY, v VARCHAR(99))", tables=[ids("t", 80, 81, 82)])
     first = [create, *rows(100, 3, 81), watermark(150)]
     second = [*first, *rows(200, 3, 82), watermark(250)]
     road.run(*first)

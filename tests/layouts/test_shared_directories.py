@@ -42,7 +42,11 @@ def test_rows_of_two_versions_whose_directory_is_one_are_not_flushed_side_by_sid
     road = Road(tmp_path, {"date_separator": "none", "enable_partition_separator": False, "file_index_digit": 6})
 
     road.run(
-        ddl(5, "CREATE TABLE t (id BIGINT PRIMARY KEY, v VARCHAR(9)) PARTITION BY HASH (id) PARTITIONS 2"),
+        ddl(
+            5,
+            "CREATE TABLE t (id BIGINT PRIMARY KEY, v VARCHAR(9)) PARTITION BY HASH (id) PARTITIONS 2",
+            tables=[{"schema": "shop", "table": "t", "partitionIds": [81, 82]}],
+        ),
         *(row("t", 10 + n, {"id": str(n), "v": "one"}, partition=81) for n in range(3)),
         *(row("t", 12 + n, {"id": str(9 + n), "v": "two"}, partition=82, table_id=80) for n in range(3)),
         watermark(100),

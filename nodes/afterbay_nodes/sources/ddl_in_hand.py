@@ -60,12 +60,16 @@ class Was:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A DDL of one table, called `name` after it, that waits for the table's columns. `guess`: the likeliest."""
+    """A DDL of one table, called `name` after it, that waits for the table's columns. `guess`: the likeliest.
+
+    `replaced`: a table that had the name, and whose dispatchers end with the DDL unless they are the new one's.
+    """
 
     ddl: Ddl
     name: TableName
     was: Was
     guess: tuple[Column, ...] | None
+    replaced: Was
 
 
 def table_changes(

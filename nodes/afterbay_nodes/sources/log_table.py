@@ -16,16 +16,16 @@ class LogTable:
     """
 
     def __init__(self, name: TableName, altered: int) -> None:
-        """`altered`: the last DDL that may have changed the table, -1 if there was none."""
+        """`altered`: the last DDL that may have changed the table, -1 if there was none; `ddl_ts` keeps it."""
         self.name = name
         self.schema: TableSchema | None = None
         self.feeds: dict[int | None, TableFeed] = {}
-        self._altered = altered
+        self.ddl_ts = altered
 
     @property
     def last_ts(self) -> int:
         """The last commit-ts, of a row of any partition or a DDL."""
-        return max(self._altered, *(feed.last_ts for feed in self.feeds.values()), -1)
+        return max(self.ddl_ts, *(feed.last_ts for feed in self.feeds.values()), -1)
 
     @property
     def schemas(self) -> dict[int | None, TableSchema]:
@@ -40,7 +40,7 @@ class LogTable:
         """The feed of a dispatcher; one without a schema if it was not met before."""
         if (found := self.feeds.get(partition)) is None:
             found = self.feeds[partition] = TableFeed(self.name, partition)
-            found.altered(self._altered)
+            found.altered(self.ddl_ts)
         return found
 
     def set_schema(
@@ -54,7 +54,7 @@ class LogTable:
 
     def altered(self, commit_ts: int) -> None:
         """A DDL at `commit_ts` took effect."""
-        self._altered = max(self._altered, commit_ts)
+        self.ddl_ts = max(self.ddl_ts, commit_ts)
         for feed in self.feeds.values():
             feed.altered(commit_ts)
 

@@ -24,6 +24,7 @@ from afterbay_nodes.sources.ddl.statement import (
 )
 from afterbay_nodes.sources.ddl.tokenizer import SqlError
 from afterbay_nodes.sources.ddl_in_hand import Ddl, Held, Was, gone_changes, quoted, table_changes
+from afterbay_nodes.sources.log_table import LogTable
 from afterbay_nodes.sources.tables import Tables
 
 _log = logging.getLogger("afterbay.change_log")
@@ -69,7 +70,7 @@ class TableDdls:
         if like is not None and (model := tables.known(like)) is not None and not tables.doubted(like):
             columns = model.columns
         tables.settle(ddl, (name,))
-        tables.one(Held(ddl, name, Was(name), None), columns)
+        tables.one(Held(ddl, name, Was(name), None, tables.was(name)), columns)
 
     def _alter(self, ddl: Ddl, alter: AlterTable) -> None:
         tables = self._tables
@@ -87,7 +88,8 @@ class TableDdls:
             columns = None
         if alter.renamed_to is not None:
             tables.forget(alter.table, ddl.commit_ts)
-        held = Held(ddl, name, was if before is not None else Was(name), guess)
+        replaced = Was(name) if name == alter.table else tables.was(name)
+        held = Held(ddl, name, was if before is not None else Was(name), guess, replaced)
         if columns is None and guess is not None and alter.renamed_to is not None:
             # Never held: the old name may be used again before a row of the new one comes.
             tables.release_guess(held)
@@ -109,7 +111,7 @@ class TableDdls:
             step = f"{quoted(table)} TO {quoted(to)}"
             if before is None:
                 unknown.setdefault(to.schema, []).append(step)
-                tables.forget(to, ddl.commit_ts)
+                self._changed_unseen(tables.table(to), ddl)
                 continue
             after = ddl.schema_of(to, before.columns, before.table_id)
             partitions = ddl.partitions_of(to, was.schemas)
@@ -194,10 +196,16 @@ class TableDdls:
         tables.send_barrier(ddl, ddl.database)
         tables.floor(ddl.database, ddl.commit_ts)
         for table in doubtful:
-            table.to_be_checked()
-            table.altered(ddl.commit_ts)
-            if table.schema is not None:
-                tables.doubt(table.name, ddl.commit_ts)
+            self._changed_unseen(table, ddl)
+
+    def _changed_unseen(self, table: LogTable, ddl: Ddl) -> None:
+        """The DDL may have made anything of the table: its columns are a guess until a row tells."""
+        table.to_be_checked()
+        table.altered(ddl.commit_ts)
+        if table.schema is None:
+            self._tables.forget(table.name, ddl.commit_ts)
+        else:
+            self._tables.doubt(table.name, ddl.commit_ts)
 
     def _never_met(self, ddl: Ddl, verb: str, unknown: dict[str, list[str]], *, whole: bool = False) -> None:
         """The part of a statement whose tables were never met, so that their columns are not known: a barrier each for

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from afterbay.messages import SchemaChange, TableChange
 from afterbay.node import Outlet
 from afterbay.schema import Column, TableName, TableSchema
 from afterbay_nodes.sources.canal_json import BadLine, Message, row_columns
-from afterbay_nodes.sources.ddl_in_hand import Ddl, Held, Was, table_changes
+from afterbay_nodes.sources.ddl_in_hand import Ddl, Held, Was, gone_changes, table_changes
 from afterbay_nodes.sources.dispatcher import dispatcher_of, table_of
 from afterbay_nodes.sources.log_table import LogTable
 from afterbay_nodes.sources.remarks import Remarks
 from afterbay_nodes.sources.row_schema import columns_told_by_row, key_told_by_row
 from afterbay_nodes.sources.table_feed import TableFeed
 
-DOUBTS, DROPPED = "doubts", "dropped"
+DOUBTS, DROPPED, OPEN = "doubts", "dropped", "open"
 _log = logging.getLogger("afterbay.change_log")
 
 
@@ -43,9 +44,12 @@ class Tables:
         self._out = out
         self._flush = flush
         self._split_keys = split_keys
-        # Tables whose columns are a guess until a row tells; dispatchers that went with their database.
+        self._watermark = commit_ts
+        # Tables whose columns are a guess until a row tells; dispatchers that went with their database; tables known
+        # from rows alone, in partitions of which more may be met.
         self._doubts = Remarks(remarks.get(DOUBTS, ()), commit_ts)
         self._dropped = Remarks(remarks.get(DROPPED, ()), commit_ts)
+        self._open = Remarks(remarks.get(OPEN, ()), commit_ts)
         self._tables: dict[TableName, LogTable] = {}
         self._feeds: dict[tuple[str, str, int | None], TableFeed] = {}  # the same feeds, found in one step
         self._held: dict[TableName, Held] = {}
@@ -62,8 +66,8 @@ class Tables:
 
     def remarks_at(self, commit_ts: int) -> dict[str, list[str]]:
         """What a run resumed at `commit_ts` must know besides the schemas in force. Plain data, empty as a rule."""
-        found = {DOUBTS: self._doubts.at(commit_ts), DROPPED: self._dropped.at(commit_ts)}
-        return {remark: dispatchers for remark, dispatchers in found.items() if dispatchers}
+        kept = {DOUBTS: self._doubts, DROPPED: self._dropped, OPEN: self._open}
+        return {remark: dispatchers for remark, of in kept.items() if (dispatchers := of.at(commit_ts))}
 
     # -- rows
 
@@ -88,11 +92,17 @@ class Tables:
         table = self.table(feed.name)
         if held := self._held.get(feed.name):
             told = key_told_by_row(columns_told_by_row(columns, held.guess or ()), key)
-            self._release(held, told, table_id, feed.partition)
+            self._release(held, told, table_id)
+            self._check_partition(feed)
         elif table.schema is None:
-            # In force before its first row, and not at or below what was promised: a replay chooses the same.
-            self._announce(table, TableSchema(feed.name, commit_ts - 1, columns, table_id), (feed.partition,))
+            # In force before its first row (before that of any partition), and not at or below what was promised: a
+            # replay chooses the same.
+            version = commit_ts - 1 if feed.partition is None else max(self._watermark + 1, table.ddl_ts)
+            self._announce(table, TableSchema(feed.name, version, columns, table_id), (feed.partition,))
+            if feed.partition is not None:
+                self._open.begin(dispatcher_of(feed.name), version)
         else:
+            self._check_partition(feed)
             self._check(feed, table, table.schema, columns, key, table_id, commit_ts)
         if feed.schema is None:  # a partition that is met for the first time
             feed.set_schema(table.schema, split_keys=self._split_keys)
@@ -103,6 +113,7 @@ class Tables:
 
     def release(self, watermark: int) -> None:
         """A watermark: DDLs at or below it that still wait for a row go with the columns that are likeliest."""
+        self._watermark = watermark
         due = [held for held in self._held.values() if held.ddl.commit_ts <= watermark]
         for held in sorted(due, key=lambda held: held.ddl.commit_ts):
             self.release_guess(held)
@@ -172,7 +183,7 @@ class Tables:
             return
         if held.guess is None and table.schema is not None:
             # A table of that name was there: better than nothing.
-            held = Held(held.ddl, held.name, held.was, table.schema.columns)
+            held = replace(held, guess=table.schema.columns)
         self._held[held.name] = held
         self.feed(*held.name, None)
         table.set_schema(None, split_keys=self._split_keys)
@@ -199,6 +210,7 @@ class Tables:
         table.set_schema(schema, frozenset(partitions), split_keys=self._split_keys)
         table.altered(schema.version)
         self._used.add(schema.name)
+        self._open.end(dispatcher_of(schema.name), schema.version)
         if len(table.feeds) > len(partitions):
             self._gone.add(schema.name)
 
@@ -210,6 +222,7 @@ class Tables:
         table.altered(commit_ts)
         self._gone.add(name)
         self._doubts.end(dispatcher_of(name), commit_ts)
+        self._open.end(dispatcher_of(name), commit_ts)
 
     def drop_with_database(self, table: LogTable, commit_ts: int) -> None:
         """The table went with its database: the state does not know, so a checkpoint has to."""
@@ -236,22 +249,42 @@ class Tables:
 
     # -- parts of them
 
-    def _release(
-        self, held: Held, columns: tuple[Column, ...], table_id: int | None = None, met: int | None = None
-    ) -> None:
+    def _release(self, held: Held, columns: tuple[Column, ...], table_id: int | None = None) -> None:
         """Sends a DDL of one table with the columns it made. Query, kind and version are the DDL's.
 
-        `table_id` and `met` are what a row tells: the table's id, and the partition that it is of.
+        `table_id` is what a row tells.
         """
         self._held.pop(held.name, None)
         ddl, was = held.ddl, held.was
         schema = ddl.schema_of(held.name, columns, table_id if table_id is not None else was.table_id)
-        partitions = ddl.partitions_of(held.name, tuple(was.schemas) or (met,))
+        partitions = ddl.partitions_of(held.name, was.schemas)
         query = "" if held.name.schema == ddl.database else ddl.query_in(held.name.schema)
         reused = self.reused(held.name) and not was.schemas
-        self.send(ddl, table_changes(was, schema, partitions, reused=reused, query=query))
+        changes = table_changes(was, schema, partitions, reused=reused, query=query)
+        self.send(ddl, changes + gone_changes(held.replaced, partitions, query))
         self.put_in_force(schema, partitions)
         self._doubts.end(dispatcher_of(held.name), ddl.commit_ts)
+
+    def _check_partition(self, feed: TableFeed) -> None:
+        """A row of a dispatcher that its table may not have. Raises BadLine.
+
+        A DDL may have gone in band to the dispatchers that were known: rows of another one could pass it (I3).
+        """
+        if feed.schema is not None or (feed.partition is not None and dispatcher_of(feed.name) in self._open):
+            return
+        what = (
+            "does not tell its partition, but" if feed.partition is None else f"is of partition {feed.partition}, but"
+        )
+        raise BadLine(
+            "change_log.partition",
+            f"the row {what} the table has {self._has(feed.name)}",
+            feed.name,
+            hint="rows tell `partitionId`, and DDLs that make or change partitions `partitionIds`, always or never",
+        )
+
+    def _has(self, name: TableName) -> str:
+        numbers = [str(number) for number in self.was(name).schemas if number is not None]
+        return f"the partitions {', '.join(numbers)}" if numbers else "no partitions"
 
     def _check(
         self,
