@@ -17,5 +17,17 @@ from __future__ import annotations
 from afterbay.cli.amounts import count, duration, plural, size
 from afterbay.cli.console import data, note, result, table
 from afterbay.cli.options import AsJson
+from afterbay.cli.supervise import StopSignals
 
-__all__ = ["AsJson", "count", "data", "duration", "note", "plural", "result", "size", "table"]
+__all__ = [
+    "AsJson",
+    "StopSignals",
+    "count",
+    "data",
+    "duration",
+    "note",
+    "plural",
+    "result",
+    "size",
+    "table",
+]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 _VERBS = {
+    "apply": "apply:apply",
     "ls": "ls:ls",
 }
 

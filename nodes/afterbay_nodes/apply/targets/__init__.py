@@ -1,0 +1,1 @@
+"""The databases that a store can be applied to: SQLite, DuckDB and PostgreSQL, behind one protocol (`apply.target`)."""
