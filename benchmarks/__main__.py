@@ -23,7 +23,7 @@ class Case:
 
 def cases() -> dict[str, Case]:
     """All benchmarks by name."""
-    from benchmarks import peers, sink, slow_store, tables
+    from benchmarks import apply, peers, sink, slow_store, tables
 
     return {
         "csv": Case(sink.csv, sink.csv_alone),
@@ -32,6 +32,7 @@ def cases() -> dict[str, Case]:
         "each-once": Case(tables.each_once, tables.each_once_alone),
         "wide": Case(tables.wide, tables.wide_alone),
         "slow": Case(slow_store.measure, slow_store.alone),
+        "apply": Case(apply.measure, apply.alone),
         "peers": Case(peers.measure),
     }
 

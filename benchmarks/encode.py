@@ -49,15 +49,15 @@ _Step = Callable[[ChangeBatch], object]
 
 def measure(work: Path) -> list[Measurement]:
     """Every case by one thread and by two."""
-    batches = [_change_batch(item) for item in prepare(work, Shape(ROWS)).batches()]
+    batches = [change_batch(item) for item in prepare(work, Shape(ROWS)).batches()]
     found = []
     for threads in (1, 2):
         for name, (node, target) in CASES.items():
             ours, floor = [], []
             for _ in range(REPETITIONS):  # in turns, so that both meet the same load
                 floor.append(_seconds(batches, [_bare] * threads))
-                ours.append(_seconds(batches, [_encoder(node, instance) for instance in range(threads)]))
-            size = sum(map(_size, map(_encoder(node, 0), batches)))
+                ours.append(_seconds(batches, [encoder(node, instance) for instance in range(threads)]))
+            size = sum(map(_size, map(encoder(node, 0), batches)))
             found.append(
                 Measurement(
                     f"{name}, {threads} thread{'s' * (threads > 1)}",
@@ -72,7 +72,7 @@ def measure(work: Path) -> list[Measurement]:
     return found
 
 
-def _change_batch(item: TableBatch) -> ChangeBatch:
+def change_batch(item: TableBatch) -> ChangeBatch:
     return ChangeBatch.of(
         partition="bench",
         dispatcher=str(item.table),
@@ -102,7 +102,7 @@ def _bare(batch: ChangeBatch) -> object:
     return out.getvalue()
 
 
-def _encoder(node: Transform[ChangeBatch, EncodedBatch], instance: int) -> _Step:
+def encoder(node: Transform[ChangeBatch, EncodedBatch], instance: int) -> _Step:
     meter = Telemetry("bench").node(node.type_name)
     return node.open(TransformContext(node.type_name, instance, Path(), SystemClock(), meter)).process
 
