@@ -30,6 +30,7 @@ from afterbay_nodes.sources.ddl.classify import classify
 from afterbay_nodes.sources.ddl.statement import (
     AlterTable,
     CreateTable,
+    CreateTables,
     DropTables,
     ExchangePartition,
     RenameTables,
@@ -300,7 +301,7 @@ def _kind(step: SchemaStep, statement: Statement | None) -> DdlKind | None:
     match statement:
         case None | AlterTable() | RenameTables() | SchemaStatement():
             return None
-        case CreateTable():
+        case CreateTable() | CreateTables():
             return DdlKind.CREATE_TABLE
         case DropTables():
             return DdlKind.DROP_TABLE
