@@ -320,13 +320,24 @@ def test_a_routed_rename(apply: Applies, landed: Landed) -> None:
     assert landed.tables() == {"lake.a_u"}
 
 
-def test_a_table_brought_back_from_the_bin_is_refused(apply: Applies) -> None:
+@pytest.mark.parametrize("query", ["RECOVER TABLE t", "FLASHBACK TABLE old TO t"])
+def test_a_table_brought_back_from_the_bin_is_refused(query: str, apply: Applies) -> None:
     store = altered("", query="DROP TABLE t", type=4)
-    store.ddl("s.t", 30, "RECOVER TABLE t", 25, T)
+    store.ddl("s.t", 30, query, 25, T)
     store.checkpoint(99)
     with pytest.raises(RunFailed) as caught:
         apply(store)
     assert caught.value.code == "apply.statement"
+
+
+def test_a_table_brought_back_that_never_was_here(apply: Applies, landed: Landed) -> None:
+    store = MadeStore()
+    store.ddl("s.t", 30, "RECOVER TABLE t", 25, T)
+    store.rows("s.t", ("I", 31, (1, "x")))
+    store.checkpoint(99)
+    (note,) = apply(store).notes
+    assert "s.t came back from the bin" in note
+    assert landed.rows("s.t") == [(1, "x")]
 
 
 def test_a_database_statement_that_is_not_understood_is_told(apply: Applies) -> None:

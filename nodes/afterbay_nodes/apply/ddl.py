@@ -26,6 +26,7 @@ from afterbay_nodes.apply.states import ASIDE, TableState, same_columns
 from afterbay_nodes.apply.tables import Tables
 from afterbay_nodes.apply.target import Target
 from afterbay_nodes.bucket.steps import FileStep, SchemaStep, Step
+from afterbay_nodes.sources.ddl.alter import parse_qualified
 from afterbay_nodes.sources.ddl.classify import classify
 from afterbay_nodes.sources.ddl.statement import (
     AlterTable,
@@ -42,7 +43,6 @@ from afterbay_nodes.sources.ddl.statement import (
 from afterbay_nodes.sources.ddl.tokenizer import Cursor, SqlError
 from afterbay_nodes.transforms.table_rules import TableRules
 
-_BROUGHT_BACK = frozenset({DdlKind.RECOVER_TABLE})
 _BY_NUMBER = {
     DdlKind.CREATE_TABLE: DdlKind.CREATE_TABLE,
     DdlKind.CREATE_TABLES: DdlKind.CREATE_TABLE,
@@ -118,6 +118,8 @@ class Ddls:
             if state is not None:
                 self._tables.drop(state, step.version)
             return
+        if kind is DdlKind.RECOVER_TABLE:
+            self._refuse_dropped_rows(step, schema.name)
         if kind is DdlKind.CREATE_TABLE and state is not None and not _if_absent(step.query):
             self._tables.drop(state, step.version)
             state = None
@@ -137,6 +139,12 @@ class Ddls:
         elif isinstance(clause, DropParts | EmptyParts):
             self._empty_parts(state, clause)
         self._evolve(state, schema, statement, clause)
+
+    def _refuse_dropped_rows(self, step: SchemaStep, name: TableName) -> None:
+        """A table that comes back from the bin has its rows at the source; here they went with it, unless none came."""
+        if self._tables.version(name) >= 0 or not _under_its_name(step.query):
+            raise _unrunnable(step, "the rows that come back are not in the store")
+        self._note(f"table {visible(str(name))} came back from the bin with rows that are not in the store")
 
     def _evolve(
         self, state: TableState, schema: TableSchema, statement: Statement | None, clause: Clause | None = None
@@ -289,15 +297,10 @@ def spoken_databases(store: Sequence[Step], database: str) -> set[str]:
 
 def _kind(step: SchemaStep, statement: Statement | None) -> DdlKind | None:
     """What to do besides bringing the columns up to date. A statement that is not understood is told by its number."""
-    number = statement.kind if isinstance(statement, AlterTable) else step.type
-    needs_words = isinstance(statement, Unknown) and step.type in (DdlKind.RENAME_TABLE, DdlKind.EXCHANGE_PARTITION)
-    if number in _BROUGHT_BACK or needs_words:
-        why = "its rows are not in the store" if number in _BROUGHT_BACK else "it is not understood"
-        raise RunFailed(
-            "apply.statement",
-            f"the statement cannot be run here, for {why}: {visible(step.query[:200])}",
-            hint="leave the table out with --tables",
-        )
+    if (statement.kind if isinstance(statement, AlterTable) else step.type) == DdlKind.RECOVER_TABLE:
+        return DdlKind.RECOVER_TABLE
+    if isinstance(statement, Unknown) and step.type in (DdlKind.RENAME_TABLE, DdlKind.EXCHANGE_PARTITION):
+        raise _unrunnable(step, "it is not understood")
     match statement:
         case None | AlterTable() | RenameTables() | SchemaStatement():
             return None
@@ -310,6 +313,26 @@ def _kind(step: SchemaStep, statement: Statement | None) -> DdlKind | None:
         case ExchangePartition():
             return DdlKind.EXCHANGE_PARTITION
     return next((kind for told, kind in _BY_NUMBER.items() if told == step.type), None)
+
+
+def _unrunnable(step: SchemaStep, why: str) -> RunFailed:
+    return RunFailed(
+        "apply.statement",
+        f"the statement cannot be run here, for {why}: {visible(step.query[:200])}",
+        hint="leave the table out with --tables",
+    )
+
+
+def _under_its_name(sql: str) -> bool:
+    """True for RECOVER TABLE and FLASHBACK TABLE without a new name for the table."""
+    try:
+        cursor = Cursor(sql)
+        if cursor.takes_any("RECOVER", "FLASHBACK") is None or not cursor.takes("TABLE"):
+            return False
+        parse_qualified(cursor)
+    except SqlError:
+        return False
+    return cursor.ended
 
 
 def _if_absent(sql: str) -> bool:
