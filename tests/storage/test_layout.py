@@ -136,6 +136,13 @@ def test_a_schema_file_of_a_database_or_a_table_is_known() -> None:
     assert parse_schema_key("shop/orders/meta/schema_445_4294967295.json") == SchemaKey("shop/orders", 445, 2**32 - 1)
 
 
+def test_digits_are_those_of_ascii() -> None:
+    assert parse_schema_key("shop/meta/schema_٤٤٥_0000000042.json") is None
+    assert parse_schema_key("shop/meta/schema_445_٠٠٠٠٠٠٠٠٤٢.json") is None
+    assert Layout().file_number("CDC00000000000000000٠٠1.csv", "CDC", "csv") is None
+    assert Layout().parse("shop/orders/٤٤٥/2024-05-17/CDC00000000000000000001.csv") is None
+
+
 layouts = st.builds(
     Layout,
     date_separator=st.sampled_from(DateSeparator),

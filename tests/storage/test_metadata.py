@@ -27,6 +27,15 @@ def test_the_checkpoint_is_written_as_the_protocol_says(store: MemoryStore, cloc
     assert read_metadata(store) == 449
 
 
+@pytest.mark.parametrize(
+    "content", [b'{"checkpoint-ts":%d}' % 2**64, b'{"checkpoint-ts":-1}', b'{"checkpoint-ts":true}', b"[" * 4000, b"{}"]
+)
+def test_what_is_no_checkpoint_is_refused(store: MemoryStore, content: bytes) -> None:
+    store.objects["metadata"] = content
+    with pytest.raises(RunFailed, match="holds no checkpoint"):
+        read_metadata(store)
+
+
 def test_it_is_written_at_most_every_two_seconds_and_at_the_end(store: MemoryStore, clock: LeapingClock) -> None:
     file = MetadataFile(store, clock)
     file.advance(1)

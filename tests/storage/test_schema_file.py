@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -196,6 +197,51 @@ def test_an_id_that_is_asked_for_and_not_known_is_refused() -> None:
 def test_what_is_no_schema_file_is_refused_by_name(data: bytes) -> None:
     with pytest.raises(RunFailed, match=r"'shop/meta/schema_1_1\.json' is not a schema file"):
         SchemaFile.from_bytes(data, "shop/meta/schema_1_1.json")
+
+
+_CONTENT = json.loads(GOLDEN)
+_HOSTILE: list[Any] = [None, True, -1, 1.5, 1e400, 2**64, 2**200, "", "x", "٣", [], [1], {}, {"a": 1}, ["x", None]]
+
+
+def hostile(content: Any, path: tuple[Any, ...], value: Any) -> Any:
+    """`content` with another value at `path`; without it if `value` is Ellipsis."""
+    head, *rest = path
+    copy = content.copy()
+    if rest:
+        copy[head] = hostile(content[head], tuple(rest), value)
+    elif value is ...:
+        del copy[head]
+    else:
+        copy[head] = value
+    return copy
+
+
+_PATHS = [(key,) for key in _CONTENT]
+_PATHS += [("TableColumns", at, key) for at, entry in enumerate(_CONTENT["TableColumns"]) for key in entry]
+
+
+def read_or_refused(data: bytes) -> str | None:
+    """The code of the refusal, None if the content is read."""
+    try:
+        file = SchemaFile.from_bytes(data, "key")
+        file.table_schema()
+    except RunFailed as error:
+        return error.code
+    assert 0 <= file.checksum < 2**32
+    return None
+
+
+@pytest.mark.parametrize("path", _PATHS, ids=str)
+def test_hostile_content_is_refused_or_read_and_nothing_else(path: tuple[Any, ...]) -> None:
+    codes = {read_or_refused(json.dumps(hostile(_CONTENT, path, value)).encode()) for value in (*_HOSTILE, ...)}
+    assert codes <= {None, "schema_file.unreadable", "schema_file.type"}
+
+
+@pytest.mark.parametrize("path", [("Query",), ("TableColumns",), ("TableColumns", 0, "ColumnDefault")])
+@pytest.mark.parametrize("depth", [300, 100_000])
+def test_content_that_is_nested_too_deeply_is_refused(path: tuple[Any, ...], depth: int) -> None:
+    text = json.dumps(hostile(_CONTENT, path, "HERE")).replace('"HERE"', "[" * depth + "]" * depth)
+    assert read_or_refused(text.encode()) in (None, "schema_file.unreadable")
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ METADATA = "metadata"
 SHORTEST_PAD, LONGEST_PAD = 6, 20
 
 _DISPATCHERS = uuid.UUID("0b9e6d2c-6f0f-5d3a-9c55-2f8f6a3f1f0e")
-_SCHEMA_NAME = re.compile(r"schema_(\d+)_(\d{10})\.json")
+_SCHEMA_NAME = re.compile(r"schema_([0-9]+)_([0-9]{10})\.json")
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
@@ -133,7 +133,7 @@ class Layout:
     def file_number(self, name: str, stem: str, extension: str) -> int | None:
         """The number in a base name of this series, or None if it is none."""
         joint = "_" if self.enable_table_across_nodes else ""
-        found = re.fullmatch(rf"{re.escape(stem + joint)}(\d{{{SHORTEST_PAD},}})\.{re.escape(extension)}", name)
+        found = re.fullmatch(rf"{re.escape(stem + joint)}([0-9]{{{SHORTEST_PAD},}})\.{re.escape(extension)}", name)
         return int(found.group(1)) if found is not None else None
 
     @staticmethod

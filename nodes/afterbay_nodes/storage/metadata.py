@@ -27,9 +27,9 @@ def read_metadata(store: ObjectStore) -> int | None:
         return None
     try:
         commit_ts = json.loads(content)["checkpoint-ts"]
-        if not isinstance(commit_ts, int) or isinstance(commit_ts, bool) or commit_ts < 0:
-            raise ValueError("checkpoint-ts is not a number")
-    except (ValueError, KeyError, TypeError) as error:
+        if type(commit_ts) is not int or not 0 <= commit_ts < 1 << 64:
+            raise ValueError("checkpoint-ts is not an unsigned 64-bit number")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunFailed(
             "metadata.unreadable",
             f"'{METADATA}' in {store.display} holds no checkpoint: {content[:100]!r}",

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from afterbay.errors import RunFailed
 from afterbay.messages import DdlKind, SchemaChange
@@ -46,6 +48,8 @@ _DEFAULT_LENGTH: Mapping[str, int] = {
 }
 """Precision where the column sets none. A type that is missing here has no precision."""
 
+_NUMBERS = ("ColumnPrecision", "ColumnScale", "ColumnId")
+_DIGITS = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 _OPTIONAL_SCALE = TEMPORAL_TYPES - {"date"} | {"float", "double"}
 
 Entry = Mapping[str, Json]
@@ -104,26 +108,40 @@ class SchemaFile:
 
     @classmethod
     def from_bytes(cls, data: bytes, key: str) -> SchemaFile:
-        """The inverse of `to_bytes`. Raises RunFailed naming `key` if the content is no schema file."""
+        """The inverse of `to_bytes`. Raises RunFailed naming `key` if the content is no schema file.
+
+        A file that is given back has a checksum, and `table_schema` raises nothing but RunFailed.
+        """
         try:
-            content = json.loads(data)
-            columns = content["TableColumns"] or []
-            if content["Version"] != FORMAT_VERSION or len(columns) != content["TableColumnsTotal"]:
-                raise ValueError("its version or its number of columns is wrong")
-            return cls(
-                str(content["Schema"]),
-                str(content["Table"]),
-                int(content["TableVersion"]),
-                str(content["Query"]),
-                int(content["Type"]),
-                tuple(dict(entry) for entry in columns),
-            )
-        except (ValueError, KeyError, TypeError) as error:
+            file = cls._read(json.loads(data, parse_constant=_no_number))
+            _ = file.checksum  # what has no canonical form is no content either
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise RunFailed(
                 "schema_file.unreadable",
-                f"'{key}' is not a schema file: {error}",
+                f"'{key}' is not a schema file: {_why(error)}",
                 hint="restore it, or remove it if nothing of its version was stored",
             ) from error
+        return file
+
+    @classmethod
+    def _read(cls, content: Any) -> SchemaFile:
+        if not isinstance(content, dict):
+            raise ValueError("its content is no object")
+        columns = content["TableColumns"]
+        if columns is None:
+            columns = []
+        if not isinstance(columns, list) or content["Version"] != FORMAT_VERSION:
+            raise ValueError("its version or its columns are not as they are written")
+        if len(columns) != _number(content, "TableColumnsTotal", 0, len(columns)):
+            raise ValueError("its number of columns is wrong")
+        return cls(
+            _text(content, "Schema"),
+            _text(content, "Table"),
+            _number(content, "TableVersion", 0, (1 << 64) - 1),
+            _text(content, "Query"),
+            _number(content, "Type", 0, (1 << 31) - 1),
+            tuple(map(_entry, columns)),
+        )
 
     def table_schema(self) -> TableSchema:
         """The columns as they can be told from the file: widths are explicit, unique keys and zerofill are lost."""
@@ -274,3 +292,42 @@ def _column(entry: Entry) -> Column:
 
 def _integer(value: Json) -> int | None:
     return None if value is None else int(str(value))
+
+
+def _entry(value: Any) -> Entry:
+    """One of `TableColumns`, as it is. Raises ValueError or KeyError if a column cannot be told from it."""
+    if not isinstance(value, dict):
+        raise ValueError("a column is no object")
+    _text(value, "ColumnName")
+    _text(value, "ColumnType")
+    for key in _NUMBERS:
+        if key in value and not _DIGITS.fullmatch(_text(value, key)):
+            raise ValueError(f"{key} is {value[key]!r}, not a number in quotes")
+    elements = value.get("ColumnElems", [])
+    if not isinstance(elements, list) or not all(isinstance(element, str) for element in elements):
+        raise ValueError("ColumnElems is no list of texts")
+    return value
+
+
+def _text(content: Mapping[str, Any], key: str) -> str:
+    value = content[key]
+    if not isinstance(value, str):
+        raise ValueError(f"{key} is no text")
+    return value
+
+
+def _number(content: Mapping[str, Any], key: str, least: int, most: int) -> int:
+    value = content[key]
+    if type(value) is not int or not least <= value <= most:
+        raise ValueError(f"{key} is no number from {least} to {most}")
+    return value
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"it has no {error}"
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)

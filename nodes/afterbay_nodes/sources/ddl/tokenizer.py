@@ -43,8 +43,10 @@ class Token:
 
 
 _BLANK = re.compile(r"\s+|#[^\n]*|--(?=\s|\Z)[^\n]*")
-_EXECUTABLE = re.compile(r"/\*(?:M?!\d{0,6}|T!(?:\[[^\]]*\])?)")
-_NUMBER = re.compile(r"0[xX][0-9A-Fa-f]+(?![\w$])|0b[01]+(?![\w$])|(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?![\w$])")
+_EXECUTABLE = re.compile(r"/\*(?:M?![0-9]{0,6}|T!(?:\[[^\]]*\])?)")
+_NUMBER = re.compile(
+    r"0[xX][0-9A-Fa-f]+(?![\w$])|0b[01]+(?![\w$])|(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![\w$])"
+)
 _WORD = re.compile(r"[\w$]+")
 _ESCAPES = {"0": "\0", "b": "\b", "n": "\n", "r": "\r", "t": "\t", "Z": "\x1a"}
 
