@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from afterbay.errors import PipelineInvalid
-from afterbay_nodes.commands.form_options import DELIMITER, NULL, QUOTE, TERMINATOR, BinaryEncoding, stored_form
+from afterbay_nodes.commands.form_options import (
+    DELIMITER,
+    NULL,
+    QUOTE,
+    TERMINATOR,
+    BinaryEncoding,
+    CommitTsStored,
+    stored_form,
+)
 from afterbay_nodes.decoders.stored_form import StoredForm
 
 
@@ -24,3 +32,9 @@ def test_escapes_are_typed() -> None:
     assert csv.binary == "hex"
     with pytest.raises(PipelineInvalid, match="delimiter"):
         stored_form("", '"', "\\N", "\\n", BinaryEncoding.HEX)
+
+
+@pytest.mark.parametrize(("typed", "told"), [("yes", True), ("no", False), ("detect", None)])
+def test_the_commit_ts_is_told_or_detected(typed: str, told: bool | None) -> None:
+    form = stored_form(DELIMITER, QUOTE, NULL, TERMINATOR, BinaryEncoding.BASE64, CommitTsStored(typed))
+    assert form.csv.commit_ts is told

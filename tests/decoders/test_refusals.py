@@ -155,6 +155,61 @@ def test_a_header_is_recognised_and_held_against_the_schema_file() -> None:
         assert caught.value.code == "csv.header"
 
 
+IDS = table(
+    Column("id", "bigint", nullable=False, primary_key=True),
+    Column("n", "int"),
+    Column("twice", "int"),
+    name="zoo.ids",
+    version=1000,
+)
+
+
+def dated(answer: bool | None) -> CsvForm:
+    return CsvForm(commit_ts=answer)
+
+
+def test_what_may_be_a_commit_ts_or_an_id_is_told_or_refused() -> None:
+    """`twice` may be virtual: no schema file says it, and no statement is here."""
+    text = '"I","ids","zoo",1001,5,6\r\n"I","ids","zoo",1002,6,7\r\n'
+    with pytest.raises(RunFailed, match="no commit-ts and all 3 columns, or as a commit-ts, if one") as caught:
+        read(text, schema=IDS)
+    assert caught.value.code == "csv.ambiguous"
+    assert caught.value.hint is not None
+    assert "--csv-commit-ts yes" in caught.value.hint
+    assert read(text, dated(False), IDS) == [[{"id": 1001, "n": 5, "twice": 6}, {"id": 1002, "n": 6, "twice": 7}]]
+    with pytest.raises(RunFailed, match="make 7 to 8") as caught:
+        read(text, dated(True), IDS)
+    assert caught.value.code == "csv.columns"
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["999,5,6"],  # below the version
+        ["1001,5,6", "1000,5,6"],  # falls
+        ["1001,5,6", "\\N,5,6"],  # is null
+        ["1001,5,6", "1002,\\N,6", "1003,3000000000,6"],  # `id` takes it, and `n` does not
+        ["-1001,5,6"],
+    ],
+)
+def test_ids_that_cannot_be_a_commit_ts_are_ids(rows: list[str]) -> None:
+    columns = (IDS.columns[0], IDS.columns[1], Column("last", "int", primary_key=True))
+    schema = table(*columns, name="zoo.ids", version=1000)
+    text = "".join(f'"I","ids","zoo",{row}\r\n' for row in rows)
+    if "3000000000" in text:
+        with pytest.raises(RunFailed, match="3000000000"):
+            read(text, schema=schema)
+        return
+    (found,) = read(text, schema=schema)
+    assert [str(row["id"]).replace("None", "\\N") for row in found] == [row.split(",")[0] for row in rows]
+
+
+def test_a_header_that_is_not_what_was_said_is_refused() -> None:
+    with pytest.raises(RunFailed, match="names a commit-ts; it was said otherwise"):
+        read(f"{HEADER}{NAMES}\r\n{GOOD}", dated(False))
+    assert read(f"{HEADER}{NAMES}\r\n{GOOD}", dated(True)) == read(GOOD, dated(True))
+
+
 @pytest.mark.parametrize(
     ("form", "text", "code"),
     [

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from afterbay.errors import RunFailed
 from afterbay.messages import ChangeBatch
-from afterbay.schema import Column
+from afterbay.schema import LOGICAL_TYPES, Column, TableSchema
 from afterbay_nodes.decoders.csv_blocks import BlockReader, suits_blocks
 from afterbay_nodes.decoders.csv_form import CsvForm, Leading
 from afterbay_nodes.decoders.decode import Decoders, encoding_of
@@ -19,7 +20,7 @@ from afterbay_nodes.decoders.stored_form import StoredForm
 from afterbay_nodes.encoders.encode_canal_json import EncodeCanalJson
 from afterbay_nodes.encoders.encode_csv import EncodeCsv
 from afterbay_nodes.encoders.encode_debezium_json import EncodeDebeziumJson
-from tests.support.batches import batch, encode, table
+from tests.support.batches import COMMIT_TS, batch, encode, table
 from tests.support.decoded import Plain, file_of, got, olds, split, wanted
 from tests.support.strategies import change_batches
 
@@ -64,13 +65,12 @@ USUAL = st.fixed_dictionaries(
 )
 
 
-def form_of(node: EncodeCsv) -> CsvForm:
-    return CsvForm(node.dialect, node.binary_encoding_method)
+def form_of(node: EncodeCsv, *, told: bool = True) -> CsvForm:
+    return CsvForm(node.dialect, node.binary_encoding_method, node.include_commit_ts if told else None)
 
 
-def csv_rows(node: EncodeCsv, batch: ChangeBatch, data: bytes) -> list[Plain]:
-    decoders = Decoders(StoredForm(csv=form_of(node)))
-    return got(decoders.rows(pa.py_buffer(data), "csv", batch.schema, "file.csv"), batch.schema)
+def csv_rows(form: CsvForm, schema: TableSchema, data: bytes) -> list[Plain]:
+    return got(Decoders(StoredForm(csv=form)).rows(pa.py_buffer(data), "csv", schema, "file.csv"), schema)
 
 
 def csv_wanted(node: EncodeCsv, batch: ChangeBatch) -> list[Plain]:
@@ -85,7 +85,13 @@ def assert_csv_comes_back(batch: ChangeBatch, options: dict[str, Any]) -> None:
     except RunFailed as refused:
         assert refused.code == "csv.header"  # noqa: PT017 - a name that no header can hold
         return
-    assert csv_rows(node, batch, data) == csv_wanted(node, batch)
+    assert csv_rows(form_of(node), batch.schema, data) == csv_wanted(node, batch)
+    try:
+        found = csv_rows(form_of(node, told=False), batch.schema, data)
+    except RunFailed as refused:
+        assert refused.code == "csv.ambiguous"  # noqa: PT017 - ids like commit-ts: only who wrote it knows
+        return
+    assert found == csv_wanted(node, batch)
 
 
 @settings(max_examples=120, deadline=None)
@@ -98,6 +104,23 @@ def test_csv_of_any_options_comes_back(batch: ChangeBatch, options: dict[str, An
 @given(batch=batches(), options=USUAL)
 def test_csv_of_usual_options_comes_back(batch: ChangeBatch, options: dict[str, Any]) -> None:
     assert_csv_comes_back(batch, options)
+
+
+@settings(max_examples=120, deadline=None)
+@given(batch=batches(), options=USUAL, told=st.booleans(), data=st.data())
+def test_a_virtual_column_that_nobody_told_is_never_read_over(
+    batch: ChangeBatch, options: dict[str, Any], told: bool, data: st.DataObject
+) -> None:
+    """The rows lack a column of the schema file: whatever else they hold, no value is taken for another column's."""
+    schema = replace(batch.schema, version=COMMIT_TS)
+    extra = Column("hidden", data.draw(st.sampled_from(sorted(LOGICAL_TYPES))), virtual=True, elements=("x",))
+    at = data.draw(st.integers(0, len(schema.columns)))
+    shown = tuple(replace(column, primary_key=False) for column in schema.columns if not column.virtual)
+    assume(extra.name not in {column.name for column in shown})
+    unmarked = replace(schema, columns=(*shown[:at], replace(extra, virtual=False), *shown[at:]))
+    node = EncodeCsv(**options)
+    with pytest.raises(RunFailed):
+        csv_rows(form_of(node, told=told), unmarked, file_of(node, batch))
 
 
 @settings(max_examples=60, deadline=None)

@@ -19,11 +19,23 @@ class BinaryEncoding(StrEnum):
     HEX = "hex"
 
 
+class CommitTsStored(StrEnum):
+    """Whether rows of CSV carry their commit-ts."""
+
+    YES = "yes"
+    NO = "no"
+    DETECT = "detect"
+
+
 Delimiter = Annotated[str, typer.Option("--csv-delimiter", help="CSV: between fields; `\\t` is a tab.")]
 Quote = Annotated[str, typer.Option("--csv-quote", help="CSV: around text; empty for backslash escapes.")]
 Null = Annotated[str, typer.Option("--csv-null", help="CSV: what stands for NULL.")]
 Terminator = Annotated[str, typer.Option("--csv-terminator", help="CSV: ends every row; `\\r` and `\\n` are escapes.")]
 Binary = Annotated[BinaryEncoding, typer.Option("--csv-binary", help="CSV: how bytes are written.")]
+CommitTs = Annotated[
+    CommitTsStored,
+    typer.Option("--csv-commit-ts", help="CSV: is the commit-ts in each row? `detect` refuses what fits both."),
+]
 
 DELIMITER, QUOTE, NULL, TERMINATOR = ",", '"', "\\N", "\\r\\n"
 """The writer's defaults, as they are typed."""
@@ -31,14 +43,22 @@ DELIMITER, QUOTE, NULL, TERMINATOR = ",", '"', "\\N", "\\r\\n"
 _ESCAPES = {"t": "\t", "r": "\r", "n": "\n", "\\": "\\"}
 
 
-def stored_form(delimiter: str, quote: str, null: str, terminator: str, binary: BinaryEncoding) -> StoredForm:
+def stored_form(
+    delimiter: str,
+    quote: str,
+    null: str,
+    terminator: str,
+    binary: BinaryEncoding,
+    commit_ts: CommitTsStored = CommitTsStored.DETECT,
+) -> StoredForm:
     """What the decoders are told. Raises PipelineInvalid for options that no file can be written with."""
     from afterbay_nodes.decoders.csv_form import CsvForm
     from afterbay_nodes.decoders.stored_form import StoredForm
     from afterbay_nodes.encoders.csv_dialect import CsvDialect
 
     dialect = CsvDialect(_plain(delimiter), quote, null, _plain(terminator))
-    return StoredForm(csv=CsvForm(dialect, binary.value))
+    dated = {CommitTsStored.YES: True, CommitTsStored.NO: False}.get(commit_ts)
+    return StoredForm(csv=CsvForm(dialect, binary.value, dated))
 
 
 def _plain(typed: str) -> str:

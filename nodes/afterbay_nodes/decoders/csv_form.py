@@ -9,7 +9,6 @@ import pyarrow as pa
 
 from afterbay.errors import PipelineInvalid
 from afterbay.schema import TableSchema
-from afterbay_nodes.decoders.csv_fields import Field
 from afterbay_nodes.decoders.stored_rows import bad_row
 from afterbay_nodes.encoders.csv_dialect import CsvDialect
 from afterbay_nodes.encoders.csv_table import BinaryEncoding
@@ -20,10 +19,14 @@ NAMES = 3  # operation, table, schema stand first in every row
 
 @dataclass(frozen=True, slots=True)
 class CsvForm:
-    """The options of the encoder that a file does not tell by itself."""
+    """The options of the encoder that a file does not tell by itself.
+
+    `commit_ts`: does each row have its commit-ts? None: it is told from the file, or refused where it does not tell.
+    """
 
     dialect: CsvDialect = field(default_factory=lambda: CsvDialect(",", '"', "\\N", "\r\n"))
     binary: BinaryEncoding = "base64"
+    commit_ts: bool | None = None
 
     def __post_init__(self) -> None:
         """Raises PipelineInvalid for options that no file can be written with."""
@@ -66,30 +69,7 @@ def leading_of_header(header: bytes, schema: TableSchema, form: CsvForm, key: st
     wanted = [f"{HEADER}operation", f"{HEADER}table", f"{HEADER}schema", *extra, *columns]
     if names != wanted or not header.endswith(dialect.terminator.encode()):
         raise bad_row("csv.header", f"the header names {names}, the schema file {wanted}", schema=schema, key=key)
+    if form.commit_ts not in (None, commit_ts):
+        told = "names no commit-ts" if form.commit_ts else "names a commit-ts"
+        raise bad_row("csv.header", f"the header {told}; it was said otherwise", schema=schema, key=key)
     return Leading(commit_ts, is_update)
-
-
-def leading_of_row(first: list[Field], schema: TableSchema, key: str) -> Leading:
-    """Told from the number of fields of the first row. Raises RunFailed if they do not fit the table."""
-    own = len(schema.stored_columns)
-    extra = len(first) - NAMES - own
-    bare = _text(first[NAMES]) if extra in (1, 2) else ""
-    if extra == 0:
-        return Leading(commit_ts=False, is_update=False)
-    if extra == 1 and (bare in ("true", "false") or bare.isdecimal()):
-        return Leading(commit_ts=bare.isdecimal(), is_update=not bare.isdecimal())
-    if extra == 2 and bare.isdecimal():
-        return Leading(commit_ts=True, is_update=True)
-    raise bad_row(
-        "csv.columns",
-        f"the row has {len(first)} fields; the {own} columns of its version and operation, table, schema, [commit-ts], "
-        f"[is-update] make {NAMES + own} to {NAMES + 2 + own}",
-        schema=schema,
-        key=key,
-        row=1,
-        hint="check the delimiter and the quote; or the table has a virtual column, which rows do not carry",
-    )
-
-
-def _text(field: Field) -> str:
-    return "" if field.text is None else field.text.decode(errors="replace")

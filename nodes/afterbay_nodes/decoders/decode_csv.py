@@ -11,10 +11,11 @@ import pyarrow as pa
 
 from afterbay.errors import RunFailed
 from afterbay.messages import Op
-from afterbay.schema import INTEGER_TYPES, Column, TableSchema
+from afterbay.schema import Column, TableSchema
 from afterbay_nodes.decoders.csv_blocks import Block, BlockReader, blocks, suits_blocks
 from afterbay_nodes.decoders.csv_fields import BadField, Field, lines
-from afterbay_nodes.decoders.csv_form import NAMES, CsvForm, Leading, header_of, leading_of_header, leading_of_row
+from afterbay_nodes.decoders.csv_form import NAMES, CsvForm, Leading, header_of, leading_of_header
+from afterbay_nodes.decoders.csv_leading import BARE_TYPES, leading_of_rows
 from afterbay_nodes.decoders.stored_form import StoredForm
 from afterbay_nodes.decoders.stored_rows import StoredRows, bad_row
 from afterbay_nodes.decoders.text_values import BadText, values_of
@@ -22,7 +23,6 @@ from afterbay_nodes.decoders.text_values import BadText, values_of
 _ROWS = 8192
 """Rows that the exact reader puts into one chunk."""
 
-_BARE = frozenset({*INTEGER_TYPES, "year", "bit", "float", "double"})
 _LETTERS: Mapping[bytes | None, Op] = {b"I": Op.INSERT, b"U": Op.UPDATE, b"D": Op.DELETE}
 _FLAGS: Mapping[bytes | None, bool] = {b"true": True, b"false": False}
 _COMMIT_TS = re.compile(rb"[0-9]{1,20}")
@@ -65,15 +65,15 @@ class _CsvFile:
             yield self._chunk(read.ops, read.commit_ts, read.is_update, columns)
 
     def _begin(self) -> tuple[Leading, int]:
-        """(the leading columns, where the first row starts): told from the header, or else from the first row."""
+        """(the leading columns, where the first row starts): told from the header, or else from the first rows."""
         header = header_of(self._data, self._form)
         if header is not None:
             return leading_of_header(header, self._schema, self._form, self._key), len(header)
         try:
-            first = next(lines(self._data, 0, self._data.size, self._form.dialect))
+            found = lines(self._data, 0, self._data.size, self._form.dialect)
+            return leading_of_rows(found, self._schema, self._form, self._key), 0
         except BadField as error:
             raise self._bad("csv.torn", str(error), error.row) from None
-        return leading_of_row(first, self._schema, self._key), 0
 
     def _exactly(self, block: Block, leading: Leading) -> Iterator[StoredRows]:
         """The rows of a block, field by field. Those before a fault are right, and come before its error."""
@@ -128,7 +128,7 @@ class _CsvFile:
     def _misquoted(self, fields: list[Field], leading: Leading) -> tuple[str, str] | None:
         """Text is quoted and a number bare: the other way round, something was lost or added."""
         strings = [True] * NAMES + [False] * (leading.count - NAMES)
-        strings += [column.type not in _BARE for column in self._columns]
+        strings += [column.type not in BARE_TYPES for column in self._columns]
         for at, (field, quoted) in enumerate(zip(fields, strings, strict=True), 1):
             if field.text is not None and field.quoted != quoted:
                 return "csv.quoting", f"field {at} is {field.text[:60]!r}: {'' if quoted else 'not '}to be quoted"
