@@ -100,6 +100,13 @@ class Bucket:
             )
         return data
 
+    def small(self, key: str) -> bytes | None:
+        """The content of a small object (metadata, an index), None if there is none. Raises RunFailed if it fails."""
+        try:
+            return self._store.get(key)
+        except NotFound:
+            return None
+
     def snapshot(self) -> Snapshot:
         """What is there now. Damage becomes findings; raises only where the store cannot be read.
 
@@ -115,9 +122,9 @@ class Bucket:
         stored, wrong = self._schemas.read(look.schemas)
         findings += wrong
         schemas = tuple(History().steps(stored))
-        files, missing = self._files(look, schemas)
+        files, orphans, missing = self._files(look, schemas)
         findings += missing
-        return Snapshot(self.display, checkpoint, in_order(schemas, files), tuple(sorted(findings)))
+        return Snapshot(self.display, checkpoint, in_order(schemas, files), tuple(sorted(findings)), tuple(orphans))
 
     def _checkpoint(self, findings: list[Finding]) -> int | None:
         """Read before anything is listed (I1). The first call to the store: it tells whether there is one."""
@@ -162,12 +169,15 @@ class Bucket:
             if isinstance(name, DataName) and name.series == f"{series.directory}/{series.stem}":
                 series.add(name.number, Found(info.key, info.size, name.extension))
 
-    def _files(self, look: Look, schemas: tuple[SchemaStep, ...]) -> tuple[list[FileStep], list[Finding]]:
-        """(the indexed files with their columns, what is wrong with their numbers, and which have no columns)."""
+    def _files(
+        self, look: Look, schemas: tuple[SchemaStep, ...]
+    ) -> tuple[list[FileStep], list[FileStep], list[Finding]]:
+        """(the indexed files with their columns, those above their index, what is wrong with numbers and columns)."""
         tables = {(owner, step.version): step.schema for step in schemas for owner in step.owners if step.schema}
         owners = frozenset(owner for owner, _ in tables)
         by_id = bool(owners) and all("/" not in owner for owner in owners)
         files: list[FileStep] = []
+        orphans: list[FileStep] = []
         findings: list[Finding] = []
         for name, series in look.series.items():
             home = home_of(series.directory, owners, by_id=by_id)
@@ -178,8 +188,8 @@ class Bucket:
             findings += series.findings()
             schema = tables.get((home.owner, home.version))
             if schema is not None:
-                files += [
-                    FileStep(
+                for number, found in sorted(series.files.items()):
+                    step = FileStep(
                         found.key,
                         name,
                         number,
@@ -190,12 +200,11 @@ class Bucket:
                         home.partition,
                         home.date,
                     )
-                    for number, found in series.indexed()
-                ]
+                    (files if number <= series.newest else orphans).append(step)
             elif series.newest and not look.waits(home.version):
                 message = f"there is no (readable) schema file of version {home.version} for these rows"
                 findings.append(Finding(series.directory, Rule.SCHEMA_MISSING, message))
-        return files, findings
+        return files, orphans, findings
 
     def _get(self, keys: Iterable[str], limit: int | None = None) -> list[tuple[str, bytes]]:
         """Small objects, several side by side. One that was removed meanwhile is left out."""

@@ -23,12 +23,14 @@ class Rule(StrEnum):
     SCHEMA_UNREADABLE = "schema_file.unreadable"
     SCHEMA_CHECKSUM = "schema_file.checksum"
     SCHEMA_NAMES = "schema_file.names"
+    SCHEMA_FORM = "schema_file.form"
     SCHEMA_TWICE = "schema_file.twice"
     SCHEMA_MISSING = "schema_file.missing"
 
 
-NOTES = frozenset({Rule.NUMBER_ORPHAN, Rule.KEY_UNKNOWN})
-"""A file that is not in the index (a writer may be at it, or died over it), and one that no rule gives a name."""
+NOTES = frozenset({Rule.NUMBER_ORPHAN, Rule.KEY_UNKNOWN, Rule.SCHEMA_FORM})
+"""A file that is not in the index (a writer may be at it, or died over it), one that no rule gives a name, and a schema
+file that says what it should in other bytes."""
 
 _HINTS = {
     Rule.INDEX_WITHOUT_FILE: "bring the file back; its rows are lost to every reader",
@@ -42,6 +44,7 @@ _HINTS = {
     Rule.SCHEMA_UNREADABLE: "bring back the bytes that were written",
     Rule.SCHEMA_CHECKSUM: "bring back the bytes that were written, under the name that they had",
     Rule.SCHEMA_NAMES: "it lies where it does not belong",
+    Rule.SCHEMA_FORM: "nothing is lost by it; but the writer did not write these bytes",
     Rule.SCHEMA_TWICE: "one of them is of another pipeline",
     Rule.SCHEMA_MISSING: "bring the schema file back: without it the rows have no columns",
 }

@@ -45,6 +45,8 @@ class Schemas:
         if not _at_home(name.owner, file):
             found.append(Finding(key, Rule.SCHEMA_NAMES, f"it is of {TableName(file.schema, file.table)}"))
             return
+        if file.to_bytes() != data:
+            found.append(Finding(key, Rule.SCHEMA_FORM, "its JSON is not written as the protocol writes it"))
         self._known[key] = Stored(key, name.owner, file.schema, file.table, file.version, file.query, file.type, schema)
 
     def read(self, keys: Mapping[str, SchemaKey]) -> tuple[list[Stored], list[Finding]]:

@@ -21,13 +21,17 @@ class Found:
 
 @dataclass(slots=True)
 class Series:
-    """What was listed of one series. `files` maps numbers to files; `newest` is what the index says, 0 without one."""
+    """What was listed of one series. `files` maps numbers to files; `newest` is what the index says, 0 without one.
+
+    `named` is the index's own text, "" without one.
+    """
 
     directory: str
     stem: str
     files: dict[int, Found] = field(default_factory=dict)
     twice: list[str] = field(default_factory=list)
     newest: int = 0
+    named: str = ""
 
     @property
     def index_key(self) -> str:
@@ -46,18 +50,17 @@ class Series:
         if named is None or named.stem != self.stem or not base.endswith("\n"):
             shown = repr(content[:80])
             return Finding(self.index_key, Rule.INDEX_UNREADABLE, f"the index holds {shown}, not a file's name")
-        self.newest = named.number
+        self.newest, self.named = named.number, base.removesuffix("\n")
         return None
-
-    def indexed(self) -> Iterator[tuple[int, Found]]:
-        """The files that a reader may use, numbers ascending."""
-        return ((number, self.files[number]) for number in sorted(self.files) if number <= self.newest)
 
     def findings(self) -> Iterator[Finding]:
         """What is wrong with the numbers."""
         where = f"{self.directory}/{self.stem}"
         if self.newest and self.newest not in self.files:
             yield Finding(self.index_key, Rule.INDEX_WITHOUT_FILE, f"names file {self.newest}, which is not there")
+        elif self.named and self.files[self.newest].key != f"{self.directory}/{self.named}":
+            there = self.files[self.newest].key.rpartition("/")[2]
+            yield Finding(self.index_key, Rule.INDEX_WITHOUT_FILE, f"names '{self.named}'; what is there is '{there}'")
         missing = [number for number in _gaps(self.files, self.newest) if number != self.newest]
         if missing:
             shown = ", ".join(map(str, missing[:3])) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")

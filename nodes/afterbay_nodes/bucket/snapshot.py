@@ -17,13 +17,14 @@ class Snapshot:
     """What a reader may use. `checkpoint` was read first, so everything at or below it is in `steps`.
 
     It is None if there is no metadata. Rows above it are in files too: others of their time may still come.
-    `findings` are sorted by key.
+    `findings` are sorted by key. `orphans` are data files above their index, which nobody may use.
     """
 
     display: str
     checkpoint: int | None
     steps: tuple[Step, ...]
     findings: tuple[Finding, ...]
+    orphans: tuple[FileStep, ...] = ()
 
     @property
     def faults(self) -> tuple[Finding, ...]:
