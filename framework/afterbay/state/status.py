@@ -102,7 +102,7 @@ def read_status(directory: Path) -> StateStatus:
     path = directory / DATABASE_FILE
     try:
         if not path.is_file():
-            raise _absent(directory)
+            raise absent(directory)
         lock = lock_state(directory)
     except OSError as error:
         raise EnvironmentRefused(
@@ -111,13 +111,13 @@ def read_status(directory: Path) -> StateStatus:
             hint="ask as a user that may read it",
         ) from error
     try:
-        with closing(_connect_read_only(path)) as connection:
+        with closing(connect_read_only(path)) as connection:
             connection.execute("begin")
-            migrations = _migrations(connection)
+            migrations = applied_migrations(connection)
             refuse_newer(migrations, directory)
             row = connection.execute("select pipeline, created_at from state").fetchone() if migrations else None
             if row is None:
-                raise _absent(directory)
+                raise absent(directory)
             checkpoints = _checkpoints(connection)
             return StateStatus(
                 directory=directory,
@@ -142,11 +142,12 @@ def read_status(directory: Path) -> StateStatus:
         raise unreadable(error, directory) from error
 
 
-def _connect_read_only(path: Path) -> sqlite3.Connection:
+def connect_read_only(path: Path) -> sqlite3.Connection:
+    """A connection that changes nothing, not even the database's version."""
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
 
 
-def _migrations(connection: sqlite3.Connection) -> tuple[str, ...]:
+def applied_migrations(connection: sqlite3.Connection) -> tuple[str, ...]:
     """Applied steps, in order; none if a run is just making the database."""
     made = connection.execute("select count(*) from sqlite_master where name = '_sqlite_migrations'").fetchone()[0]
     if not made:
@@ -176,7 +177,8 @@ def _intents(connection: sqlite3.Connection) -> tuple[IntentStatus, ...]:
     return tuple(IntentStatus(sink, path, stored, size) for sink, path, stored, size in rows)
 
 
-def _absent(directory: Path) -> EnvironmentRefused:
+def absent(directory: Path) -> EnvironmentRefused:
+    """The error for a directory in which no state was made."""
     return EnvironmentRefused(
         "state.absent", f"there is no state in {directory}", hint="run the pipeline once, or name its state directory"
     )
