@@ -14,7 +14,7 @@ from afterbay.cli import main
 from afterbay.cli.app import call
 from afterbay.errors import EnvironmentRefused, RunFailed
 
-VERBS = ["run", "validate", "plan", "graph", "status", "schema", "init", "ls", "nodes list", "nodes show"]
+VERBS = ["run", "validate", "plan", "graph", "status", "schema", "init", "ls", "verify", "nodes list", "nodes show"]
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 _VERBS = {
     "apply": "apply:apply",
     "ls": "ls:ls",
+    "verify": "verify:verify",
 }
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from afterbay.errors import Place, RunFailed
+from afterbay.messages import ChangeBatch
 from afterbay.node import Outlet, SourceContext, SourceOperator, Until
 from afterbay.schema import Json, TableName
 from afterbay_nodes.sources.canal_json import WATERMARK, BadLine, Message, commit_ts_of, decode
@@ -15,7 +16,7 @@ from afterbay_nodes.sources.rejects import Rejects
 from afterbay_nodes.sources.resume_marks import ResumeMarks
 from afterbay_nodes.sources.row_columns import BadValues
 from afterbay_nodes.sources.table_ddls import TableDdls
-from afterbay_nodes.sources.table_feed import TableFeed
+from afterbay_nodes.sources.table_feed import PendingRow, TableFeed
 from afterbay_nodes.sources.tables import Tables
 
 if TYPE_CHECKING:
@@ -211,8 +212,12 @@ class LogPlayer(SourceOperator):
                     self._refuse(BadLine("change_log.value", str(bad), feed.name), file, number, line)
                 rows = [row for row in rows if (row[6], row[7]) not in refused]
             else:
-                self._out.batch(batch)
+                self._hand_on(batch, rows)
                 return
+
+    def _hand_on(self, batch: ChangeBatch, rows: Sequence[PendingRow]) -> None:
+        """Sends a batch; `rows` are its rows with their places, for who wants to know them."""
+        self._out.batch(batch)
 
     def _repeated(self, message: Message, commit_ts: int, file: str, number: int) -> None:
         if not message.is_ddl:

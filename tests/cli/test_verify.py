@@ -1,0 +1,153 @@
+"""`afterbay verify`: the table, the list of what is open, faults with their files, data for programs, exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from afterbay.cli.app import call
+from tests.reader.trees import DAY, NAME, NEXT, healthy, write
+from tests.support.stores import s3_server, s3_uri
+from tests.verify.histories import run, two_versions
+
+Captured = pytest.CaptureFixture[str]
+OLD = f"zoo/pets/1000/{DAY}"
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Path:
+    return write(tmp_path / "lake", healthy())
+
+
+def test_a_clean_store(lake: Path, capsys: Captured) -> None:
+    assert call(["verify", str(lake)]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    lines = out.splitlines()
+    assert lines[:4] == [
+        f"file://{lake}   1 table, 3 files, 200 B   checkpoint 2001",
+        "",
+        "TABLE     VERSIONS  FILES  FENCES  BYTES  INSERTS  UPDATES  DELETES  FORMAT",
+        "zoo.pets  2         3      0       200 B  4        1        1        csv",
+    ]
+    assert lines[5] == "not checkable:"
+    assert len(lines[6:-2]) == 3
+    assert lines[-1] == "clean: every rule that can be checked holds"
+
+
+def test_faults_and_notes(lake: Path, capsys: Captured) -> None:
+    (lake / OLD / NAME).unlink()
+    (lake / OLD / NEXT).write_bytes(b'"I","pets","zoo",1009,x,"a"\r\n')
+    (lake / "README").write_text("hello")
+    assert call(["verify", str(lake)]) == 1
+    out, err = capsys.readouterr()
+    assert out.endswith("\n2 faults\n")
+    told = [line for line in err.splitlines() if not line.startswith("  hint: ")]
+    assert told == [
+        "note: README [key.unknown] no rule of the protocol gives such a name",
+        f"{OLD}/CDC [number.gap] file 1 of 1 to 2 is not there",
+        f"{OLD}/{NEXT}, table zoo.pets, at row 1 [csv.value] column 'id': 'x' is no int",
+    ]
+    assert call(["verify", str(lake), "--faults", "1"]) == 1
+    assert capsys.readouterr().err.endswith("1 more fault: see them with --faults 2\n")
+
+
+def test_as_data(lake: Path, capsys: Captured) -> None:
+    assert call(["verify", str(lake), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["clean"], told["checkpoint"], told["faults"], told["fault_count"]) == (True, 2001, [], 0)
+    (pets,) = told["tables"]
+    assert (pets["inserts"], pets["updates"], pets["deletes"], pets["files"], pets["fences"]) == (4, 1, 1, 3, 0)
+    assert {"what", "why", "where"} == set(told["not_checkable"][0])
+    (lake / OLD / NAME).unlink()
+    (lake / "metadata").write_text("{}")
+    assert call(["verify", str(lake), "--json", "--faults", "1"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert (told["clean"], told["fault_count"]) == (False, 2)
+    assert [fault["code"] for fault in told["faults"]] == ["metadata.unreadable"]
+    assert told["faults"][0]["place"] == {"file": "metadata"}
+
+
+def test_against_a_log_and_a_state(tmp_path: Path, capsys: Captured) -> None:
+    stored = run(tmp_path, two_versions())
+    options = ["--against", str(stored.log), "--state", str(stored.state), "--sink", "lake"]
+    assert call(["verify", str(stored.lake), *options]) == 0
+    out = capsys.readouterr().out
+    assert f"holds, and it agrees with the state {stored.state} and the change log {stored.log}\n" in out
+    assert "what was committed" not in out
+    key = stored.data_files()[0]
+    path = stored.lake / key
+    path.write_bytes(path.read_bytes().replace(b"beetle", b"beatle"))
+    assert call(["verify", str(stored.lake), *options]) == 1
+    assert f"column 'v' is 'beatle', in the log 'beetle' ({stored.log}:6)" in capsys.readouterr().err
+
+
+def test_options_of_csv(tmp_path: Path, capsys: Captured) -> None:
+    files = {key: text.replace(",", ";") if key.endswith(".csv") else text for key, text in healthy().items()}
+    root = write(tmp_path, files)
+    assert call(["verify", str(root)]) == 1
+    assert "[csv." in capsys.readouterr().err
+    assert call(["verify", str(root), "--csv-delimiter", ";", "--csv-commit-ts", "yes"]) == 0
+    assert call(["verify", str(root), "--csv-delimiter", ";", "--csv-commit-ts", "no"]) == 1
+    capsys.readouterr()
+
+
+def test_a_transaction_limit(tmp_path: Path, capsys: Captured) -> None:
+    files = healthy()
+    files[f"{OLD}/{NEXT}"] = files[f"{OLD}/{NEXT}"].replace("1009", "1005")
+    root = write(tmp_path, files)
+    assert call(["verify", str(root)]) == 1
+    assert "[transaction.split]" in capsys.readouterr().err
+    assert call(["verify", str(root), "--transaction-limit", "16"]) == 0
+    assert "was cut by the rules (zoo.pets (1))" in capsys.readouterr().out
+    assert call(["verify", str(root), "--transaction-limit", "much"]) == 2
+    assert "--transaction-limit" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["s4://x"], 2, "did you mean 's3'"),
+        (["none"], 3, "[store.unreachable]"),
+        ([".", "--state", "none"], 3, "[state.absent]"),
+        ([".", "--against", "none/*.jsonl"], 3, "[change_log.missing]"),
+        ([".", "--against", "mysql://me:secret@host/db"], 2, "cannot read 'mysql://…'"),
+        ([".", "--faults", "0"], 2, "--faults"),
+    ],
+)
+def test_calls_that_cannot_be_done(
+    arguments: list[str], code: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call(["verify", *arguments]) == code
+    err = capsys.readouterr().err
+    assert said in err
+    assert "secret" not in err
+
+
+def test_an_empty_store_is_clean(tmp_path: Path, capsys: Captured) -> None:
+    assert call(["verify", str(tmp_path)]) == 0
+    assert "0 tables, 0 files, 0 B   no checkpoint yet" in capsys.readouterr().out
+
+
+def test_names_do_not_steer_the_terminal(tmp_path: Path, capsys: Captured) -> None:
+    write(tmp_path, {"zoo/\x1b[2J/1/CDC1.csv": "", f"a\x1b/{NEXT}": "", "metadata": "\x1b[2J"})
+    assert call(["verify", str(tmp_path)]) == 1
+    out, err = capsys.readouterr()
+    assert "\x1b" not in out + err
+
+
+def test_s3(capsys: Captured) -> None:
+    import boto3
+
+    with s3_server("lake") as endpoint:
+        client = boto3.client(
+            "s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="k", aws_secret_access_key="s"
+        )
+        for key, text in healthy().items():
+            client.put_object(Bucket="lake", Key=f"root/{key}", Body=text.encode())
+        client.close()
+        assert call(["verify", s3_uri(endpoint, "lake/root")]) == 0
+        assert "clean" in capsys.readouterr().out
