@@ -23,7 +23,7 @@ class Case:
 
 def cases() -> dict[str, Case]:
     """All benchmarks by name."""
-    from benchmarks import apply, peers, sink, slow_store, tables
+    from benchmarks import apply, peers, sink, slow_store, tables, verify
 
     return {
         "csv": Case(sink.csv, sink.csv_alone),
@@ -33,6 +33,7 @@ def cases() -> dict[str, Case]:
         "wide": Case(tables.wide, tables.wide_alone),
         "slow": Case(slow_store.measure, slow_store.alone),
         "apply": Case(apply.measure, apply.alone),
+        "verify": Case(verify.measure, verify.alone),
         "peers": Case(peers.measure),
     }
 
