@@ -57,7 +57,7 @@ _DUCKDB: Mapping[str, tuple[str, str]] = {
 _POSTGRES: Mapping[str, tuple[str, str]] = {
     "tinyint": ("smallint", "smallint"),
     "smallint": ("smallint", "integer"),
-    "mediumint": ("integer", "integer"),
+    "mediumint": ("integer", "bigint"),
     "int": ("integer", "bigint"),
     "bigint": ("bigint", "numeric(20,0)"),
 }
