@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,14 +11,14 @@ import pyarrow as pa
 from afterbay.errors import RunFailed
 from afterbay.messages import Op
 from afterbay.schema import TableSchema
+from afterbay_nodes.decoders.json_lines import TornLine, line_chunks
 from afterbay_nodes.decoders.stored_form import StoredForm
-from afterbay_nodes.decoders.stored_rows import CHUNK_BYTES, StoredRows, bad_row
+from afterbay_nodes.decoders.stored_rows import StoredRows, bad_row
 from afterbay_nodes.decoders.text_values import BadText, values_of
 
 Image = dict[str, str | None]
 
 _OPS = {"INSERT": Op.INSERT, "UPDATE": Op.UPDATE, "DELETE": Op.DELETE}
-_LINE_END = re.compile(rb"[ \t\r\n]*[\r\n][ \t\r\n]*")
 
 
 class _Extension(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -66,31 +65,11 @@ class _CanalFile:
         self._dated: bool | None = None  # do the lines carry their commit-ts? The first one says
 
     def rows(self) -> Iterator[StoredRows]:
-        terminator = self._terminator()
-        view, at, size = memoryview(self._data), 0, self._data.size
-        while at < size:
-            stop = min(at + CHUNK_BYTES, size)
-            # JSON has no raw line end inside, so a terminator is one wherever it stands.
-            piece = bytes(view[at:stop])
-            end = piece.rfind(terminator)
-            while end < 0 and stop < size:
-                stop = min(stop + CHUNK_BYTES, size)
-                piece = bytes(view[at:stop])
-                end = piece.rfind(terminator)
-            if end < 0 or (stop == size and end + len(terminator) != len(piece)):
-                whole = piece[: max(end, 0)].split(terminator) if end > 0 else []
-                if whole:
-                    yield self._chunk(whole)
-                raise self._bad("canal.torn", f"the last line has no terminator {terminator!r}: it is cut off", 0)
-            yield self._chunk(piece[:end].split(terminator))
-            at += end + len(terminator)
-
-    def _terminator(self) -> bytes:
-        """What ends the first line."""
-        found = _LINE_END.search(memoryview(self._data))
-        if found is None:
-            raise self._bad("canal.torn", "the file has no line end: its first line is cut off", 0)
-        return found.group()
+        try:
+            for lines in line_chunks(self._data):
+                yield self._chunk(lines)
+        except TornLine as error:
+            raise self._bad("canal.torn", str(error), 0) from None
 
     def _chunk(self, lines: Sequence[bytes]) -> StoredRows:
         messages = [self._line(line, at) for at, line in enumerate(lines)]
