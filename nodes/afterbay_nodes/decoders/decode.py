@@ -18,6 +18,7 @@ _DEBEZIUM = (b'{"before"', b'{"payload"', b'{"schema"')  # an event itself, insi
 _DECODERS: Mapping[str, str] = {
     "csv": "decode_csv:DecodeCsv",
     "canal-json": "decode_canal_json:DecodeCanalJson",
+    "avro": "decode_avro:DecodeAvro",
     "parquet": "decode_parquet:DecodeParquet",
 }
 """Encoding -> the class of its decoder, which is made from a `StoredForm`. A module is imported on first use."""
