@@ -19,6 +19,7 @@ _DECODERS: Mapping[str, str] = {
     "csv": "decode_csv:DecodeCsv",
     "canal-json": "decode_canal_json:DecodeCanalJson",
     "avro": "decode_avro:DecodeAvro",
+    "debezium-json": "decode_debezium_json:DecodeDebeziumJson",
     "parquet": "decode_parquet:DecodeParquet",
 }
 """Encoding -> the class of its decoder, which is made from a `StoredForm`. A module is imported on first use."""
