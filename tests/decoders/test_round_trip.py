@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -11,15 +12,20 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from afterbay.errors import RunFailed
-from afterbay.messages import ChangeBatch
-from afterbay.schema import LOGICAL_TYPES, Column, TableSchema
+from afterbay.messages import ChangeBatch, EncodedBatch
+from afterbay.node import Transform
+from afterbay.schema import LOGICAL_TYPES, TEMPORAL_TYPES, Column, TableSchema
 from afterbay_nodes.decoders.csv_blocks import BlockReader, suits_blocks
 from afterbay_nodes.decoders.csv_form import CsvForm, Leading
+from afterbay_nodes.decoders.debezium_form import DebeziumReading
 from afterbay_nodes.decoders.decode import Decoders, encoding_of
 from afterbay_nodes.decoders.stored_form import StoredForm
+from afterbay_nodes.encoders.encode_avro import EncodeAvro
 from afterbay_nodes.encoders.encode_canal_json import EncodeCanalJson
 from afterbay_nodes.encoders.encode_csv import EncodeCsv
 from afterbay_nodes.encoders.encode_debezium_json import EncodeDebeziumJson
+from afterbay_nodes.encoders.encode_parquet import EncodeParquet
+from afterbay_nodes.storage.schema_file import SchemaFile
 from tests.support.batches import COMMIT_TS, batch, encode, table
 from tests.support.decoded import Plain, file_of, got, olds, split, wanted
 from tests.support.strategies import change_batches
@@ -63,6 +69,13 @@ USUAL = st.fixed_dictionaries(
         "output_old_value": st.booleans(),
     }
 )
+
+
+def as_schema_file(schema: TableSchema) -> list[TableSchema]:
+    """The schema as its file tells it, if it does: which columns are virtual, it does not."""
+    if len(schema.stored_columns) != len(schema.columns):
+        return []
+    return [SchemaFile.of(schema, schema.version).table_schema()]
 
 
 def form_of(node: EncodeCsv, *, told: bool = True) -> CsvForm:
@@ -134,22 +147,86 @@ def test_kernels_read_whatever_the_encoder_writes(batch: ChangeBatch, options: d
     assert reader.read(pa.py_buffer(encode(node, batch))) is not None
 
 
-@settings(max_examples=120, deadline=None)
-@given(
-    batch=batches(),
-    options=st.fixed_dictionaries(
+ENDS = st.sampled_from(["\r\n", "\n", " \n"])
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A format whose files hold whole changes. `before` and `commit_ts` name the option that makes it hold them."""
+
+    node: type[Transform[ChangeBatch, EncodedBatch]]
+    extension: str
+    options: Mapping[str, st.SearchStrategy[Any]]
+    before: str | None = "output_old_value"
+    commit_ts: str | None = None
+    ordinals: bool = True
+
+
+KINDS: dict[str, Kind] = {
+    "canal-json": Kind(
+        EncodeCanalJson,
+        "json",
         {
-            "terminator": st.sampled_from(["\r\n", "\n", " \n"]),
+            "terminator": ENDS,
             "enable_tidb_extension": st.booleans(),
             "content_compatible": st.booleans(),
             "only_output_updated_columns": st.booleans(),
-        }
+        },
+        before=None,
+        commit_ts="enable_tidb_extension",
+        ordinals=False,
     ),
-)
-def test_canal_json_comes_back_with_whole_before_images(batch: ChangeBatch, options: dict[str, Any]) -> None:
-    node = EncodeCanalJson(**options)
-    rows = Decoders().rows(pa.py_buffer(encode(node, batch)), "json", batch.schema, "file.json")
-    assert got(rows, batch.schema) == wanted(batch, before=True, commit_ts=node.enable_tidb_extension)
+    "debezium-json": Kind(
+        EncodeDebeziumJson,
+        "json",
+        {
+            "terminator": ENDS,
+            "envelope": st.sampled_from(["bare", "payload"]),
+            "output_old_value": st.booleans(),
+            "decimal_mode": st.sampled_from(["string", "precise"]),
+            "temporal_mode": st.sampled_from(["string", "debezium"]),
+            "time_zone": st.sampled_from(["UTC", "Asia/Shanghai", "Europe/Berlin"]),
+        },
+    ),
+    "avro": Kind(
+        EncodeAvro,
+        "avro",
+        {"codec": st.sampled_from(["deflate", "zstandard", "none"]), "output_old_value": st.booleans()},
+    ),
+    "parquet": Kind(
+        EncodeParquet,
+        "parquet",
+        {
+            "compression": st.sampled_from(["zstd", "snappy", "lz4", "gzip", "none"]),
+            "temporal": st.sampled_from(["text", "native"]),
+            "wide_decimals": st.sampled_from(["text", "decimal256"]),
+            "output_old_value": st.booleans(),
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=120, deadline=None)
+@given(data=st.data(), batch=batches())
+def test_whole_changes_come_back(kind: str, data: st.DataObject, batch: ChangeBatch) -> None:
+    form = KINDS[kind]
+    options = data.draw(st.fixed_dictionaries(form.options))
+    node = form.node(**options)
+    schema = data.draw(st.sampled_from([batch.schema, *as_schema_file(batch.schema)]))
+    try:
+        file = file_of(node, batch)
+    except RunFailed as refused:
+        assert options.keys() & {"temporal", "temporal_mode"}
+        assert refused.code in {f"encode.{type_}" for type_ in TEMPORAL_TYPES}  # noqa: PT017
+        return
+    told = StoredForm(debezium=DebeziumReading(options.get("decimal_mode"), options.get("time_zone", "UTC")))
+    chunks = list(Decoders(told).rows(pa.py_buffer(file), form.extension, schema, "file"))
+    ordinals = [ordinal for chunk in chunks if chunk.ordinals is not None for ordinal in chunk.ordinals.to_pylist()]
+    assert ordinals == (batch.ordinals.to_pylist() if form.ordinals else [])
+    held = form.before is None or bool(getattr(node, form.before))
+    dated = form.commit_ts is None or bool(getattr(node, form.commit_ts))
+    assert got(chunks, schema) == wanted(batch, before=held, commit_ts=dated)
 
 
 @settings(max_examples=60, deadline=None)

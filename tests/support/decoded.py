@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -10,7 +12,7 @@ import pyarrow as pa
 
 from afterbay.messages import ChangeBatch, EncodedBatch, Op
 from afterbay.node import Transform
-from afterbay.schema import Column, TableSchema
+from afterbay.schema import TEMPORAL_TYPES, Column, TableSchema
 from afterbay_nodes.decoders.stored_rows import StoredRows
 from tests.support.batches import operator
 
@@ -23,8 +25,19 @@ def file_of(node: Transform[ChangeBatch, EncodedBatch], *batches: ChangeBatch) -
     encoder = operator(node)
     made = [encoder.process(batch) for batch in batches]
     assert all(isinstance(item, EncodedBatch) for item in made)
-    bodies = [buffer.to_pybytes() for item in made for buffer in item.body]
-    return b"".join([made[0].head.format.header, *bodies])
+    form = made[0].head.format
+    if form.assembler is None:
+        return b"".join([form.header, *(buffer.to_pybytes() for item in made for buffer in item.body)])
+    file = KeptBytes()
+    form.assembler.assemble((item.body for item in made), file)
+    return file.getvalue()
+
+
+class KeptBytes(io.BytesIO):
+    """A file in memory, of which a writer may think that it has closed it."""
+
+    def close(self) -> None:
+        """Stays open."""
 
 
 def wanted(batch: ChangeBatch, *, before: bool, commit_ts: bool) -> list[Plain]:
@@ -87,11 +100,16 @@ def _values(schema: TableSchema, image: pa.RecordBatch) -> list[Values]:
 
 
 def _comparable(column: Column, value: Any) -> Any:
-    """NaN equals NaN, and -0.0 is not 0.0. An enum's '' may be index 0 or an element of that name."""
+    """NaN equals NaN, and -0.0 is not 0.0. An enum's '' may be index 0 or an element of that name.
+
+    Of a fraction of unknown length the zeros at its end may be lost.
+    """
     if isinstance(value, float):
         return "NaN" if math.isnan(value) else (value, math.copysign(1, value))
     if column.type in ("enum", "set") and value is not None:
         if column.type == "enum":
             return column.elements[value - 1] if value else ""
         return ",".join(name for bit, name in enumerate(column.elements) if value >> bit & 1)
+    if column.type in TEMPORAL_TYPES and not column.scale and value is not None:
+        return re.sub(r"\.?0*$", "", value) if "." in value else value  # it is not told how many digits stand there
     return value
