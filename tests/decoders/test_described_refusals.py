@@ -118,6 +118,20 @@ def test_a_damaged_marker_or_count_of_an_avro_block_is_noticed() -> None:
         assert refused("avro", flipped(data, place)).code == "avro.damaged"
 
 
+@pytest.mark.parametrize("codec", ["none", "deflate", "zstandard"])
+def test_whatever_is_flipped_in_an_avro_file_only_we_complain(codec: str) -> None:
+    """Avro has no checksums: what still parses cannot be told from what was written. But nothing else is raised."""
+    data = file_of(EncodeAvro(codec=codec), CHANGES)
+    refusals = set()
+    for at in range(0, len(data), 11):
+        for mask in (1, 0x80):
+            try:
+                read("avro", flipped(data, at, mask))
+            except RunFailed as error:
+                refusals.add(error.code)
+    assert refusals >= {"avro.damaged", "avro.columns"}
+
+
 def test_an_avro_block_keeps_what_comes_before_its_fault() -> None:
     data = FILES["avro"]
     chunks = []

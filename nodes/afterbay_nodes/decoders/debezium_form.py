@@ -11,8 +11,10 @@ from afterbay_nodes.encoders.epoch import is_known_zone
 
 @dataclass(frozen=True, slots=True)
 class DebeziumReading:
-    """`decimal_mode` None: told from the values, where they tell. `time_zone`: in which TIMESTAMPs that the file has
-    in UTC come back; the one that the writer had.
+    """The options of the encoder that a file does not tell.
+
+    `decimal_mode` None: the values of a file are asked. `time_zone`: where the writer was told that timestamps are; those
+    that a file has in UTC come back as they were there.
     """
 
     decimal_mode: DecimalMode | None = None

@@ -69,7 +69,10 @@ def column_of(column: Column, values: Sequence[object], reading: DebeziumReading
 
 def _bytes(column: Column, values: Sequence[object]) -> pa.Array:
     text = typed(column, values, str, pa.utf8())
-    return values_of(Column(column.name, "blob"), text, binary="base64", by_name=False)
+    try:
+        return values_of(Column(column.name, "blob"), text, binary="base64", by_name=False)
+    except BadText as error:
+        raise BadText(column, error.row, values[error.row]) from None
 
 
 def _reals(column: Column, values: Sequence[object]) -> pa.Array:

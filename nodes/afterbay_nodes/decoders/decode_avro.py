@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -28,20 +27,6 @@ T = TypeVar("T")
 
 _ROWS = 8192
 """Rows of a chunk. A block is a batch, of which the runtime bounds the bytes."""
-
-# What fastavro and the codecs raise for bytes that are none of theirs; a length that no memory holds is one as well.
-_DAMAGED = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    zlib.error,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +111,13 @@ class _AvroFile:
         return pa.RecordBatch.from_arrays(columns, schema=self._schema.arrow_schema)
 
     def _sound(self, read: Callable[[], T]) -> T:
-        """What `read` gives; what fastavro cannot read is a damaged file."""
+        """What `read`, a call into fastavro, gives; what it cannot read is a damaged file.
+
+        It lets through whatever goes wrong under it: the codecs' errors, its own, even SystemError for a length < 0.
+        """
         try:
             return read()
-        except _DAMAGED as error:
+        except Exception as error:
             shown = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             raise self._bad("avro.damaged", f"the file cannot be read on from here: {shown}", 0) from None
 
