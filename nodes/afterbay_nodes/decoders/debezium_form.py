@@ -13,8 +13,8 @@ from afterbay_nodes.encoders.epoch import is_known_zone
 class DebeziumReading:
     """The options of the encoder that a file does not tell.
 
-    `decimal_mode` None: the values of a file are asked. `time_zone`: where the writer was told that timestamps are; those
-    that a file has in UTC come back as they were there.
+    `decimal_mode` None: the values of a file are asked. `time_zone`: where the writer was told that timestamps are;
+    those that a file has in UTC come back as they were there.
     """
 
     decimal_mode: DecimalMode | None = None
