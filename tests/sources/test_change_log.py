@@ -333,6 +333,89 @@ def test_a_moved_file_is_known_by_the_line_before_the_position_and_by_nothing_le
         record(moved, resume=start, schemas=schemas)  # at the start of a file no line tells it from another
 
 
+def grown(log: Path, *lines: bytes) -> Path:
+    """The log with these lines behind."""
+    with log.open("ab") as file:
+        file.write(b"".join(line + b"\n" for line in lines))
+    return log
+
+
+@pytest.mark.parametrize(
+    ("line", "ts"),
+    [
+        (one(100, 9), 100),
+        (one(100, 2, "u"), 100),
+        (one(50, 3, "w"), 50),
+        (ddl(100, "ALTER TABLE t ADD COLUMN w INT"), 100),
+    ],
+    ids=["the rest of a transaction", "its other table", "another partition's row", "a ddl"],
+)
+def test_what_is_appended_at_or_below_the_promise_of_an_end_is_no_repeat(tmp_path: Path, line: bytes, ts: int) -> None:
+    log = write(tmp_path / "log", watermark(40), one(100, 1))
+    first = play(log)
+    assert first.promises[-1].commit_ts == 100
+    grown(log, line, one(101, 4))
+    point = first.promises[-1]
+    with pytest.raises(RunFailed, match=rf"log:3.*\[change_log\.late\].* {ts} .*promised 100") as caught:
+        record(ChangeLog(path=str(log)), resume=point, schemas=first.schemas)
+    assert "TIDB_WATERMARK" in (caught.value.diagnostics[0].hint or "")
+    aside = ChangeLog(path=str(log), on_bad_line="reject", rejects=str(tmp_path / "rejects"))
+    rest = record(aside, resume=point, schemas=first.schemas)
+    assert (stamps(rest), rest.repeats) == ([(101, 0)], 0)
+    assert json.loads((tmp_path / "rejects").read_text())["text"].encode() == line
+
+
+def test_below_the_last_watermark_what_is_appended_is_a_repeat_also_behind_an_end(tmp_path: Path) -> None:
+    log = write(tmp_path / "log", watermark(40), one(100, 1))
+    first = play(log)
+    grown(log, one(40, 1, "u"), watermark(60), one(60, 1, "u"), one(101, 2))
+    second = record(ChangeLog(path=str(log)), resume=first.promises[-1], schemas=first.schemas)
+    assert (stamps(second), second.repeats) == ([(101, 0)], 2)
+    grown(log, one(60, 3, "u"), one(61, 4, "u"))
+    with pytest.raises(RunFailed, match=r"log:8.*change_log\.late"):
+        record(ChangeLog(path=str(log)), resume=second.promises[-1], schemas=second.schemas)
+
+
+def test_an_end_that_a_watermark_covers_and_a_cursor_of_before_promise_as_ever(tmp_path: Path) -> None:
+    log = write(tmp_path / "log", one(100, 1), watermark(100))
+    first = play(log)
+    assert "watermark" not in first.promises[-1].cursor
+    grown(log, one(100, 1), one(101, 2))
+    rest = record(ChangeLog(path=str(log)), resume=first.promises[-1], schemas=first.schemas)
+    assert (stamps(rest), rest.repeats) == ([(101, 0)], 1)
+
+
+def test_a_stream_cannot_tell_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = play(write(tmp_path / "log", one(100, 1)))
+    again = write(tmp_path / "again", one(100, 1), one(50, 1, "u"), one(101, 2))
+    with again.open("rb") as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        outlet = record(ChangeLog(path="-"), resume=first.promises[-1], schemas=first.schemas)
+    assert (stamps(outlet), outlet.repeats) == ([(101, 0)], 2)
+    assert caplog.text.count("only the end of an earlier stream promised that") == 1
+
+
+def test_half_a_line_at_the_end_waits_for_its_rest(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    log = write(tmp_path / "log.1", one(10, 1), watermark(10))
+    rejects = tmp_path / "rejects"
+    source = ChangeLog(path=str(tmp_path / "log.*"), on_bad_line="reject", rejects=str(rejects))
+    with log.open("ab") as file:
+        file.write(one(11, 2)[:50])
+    first = record(source)
+    assert "log.1:3: the last line is not whole" in caplog.text
+    with log.open("ab") as file:
+        file.write(one(11, 2)[50:] + b"\n" + one(12, 3)[:50])
+    second = record(source, resume=first.promises[-1], schemas=first.schemas)
+    assert stamps(second) == [(11, 0)]
+    assert not rejects.exists()
+    write(tmp_path / "log.2", one(13, 4))
+    third = record(source, resume=second.promises[-1], schemas=second.schemas)
+    assert stamps(third) == [(13, 0)]
+    assert json.loads(rejects.read_text())["place"] == f"{log}:4", "the next file is there: it has ended"
+
+
 def test_a_cursor_of_another_source_is_refused(tmp_path: Path) -> None:
     log = write(tmp_path / "log", one(10, 1))
     with pytest.raises(RunFailed, match=r"change_log\.cursor"):

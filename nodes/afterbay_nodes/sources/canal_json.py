@@ -74,6 +74,10 @@ class BadLine(ValueError):
         self.hint = hint
 
 
+class NotAMessage(BadLine):
+    """A line that is none of the format: not JSON, or not of its shape. So is the start of one that goes on."""
+
+
 _decode = msgspec.json.Decoder(Message).decode
 _decode_types = msgspec.json.Decoder(dict[str, str] | None).decode
 _decode_names = msgspec.json.Decoder(list[str] | None).decode
@@ -84,7 +88,7 @@ def decode(line: bytes) -> Message:
     try:
         return _decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadLine(
+        raise NotAMessage(
             "change_log.line",
             f"this is not a canal-json message: {error}",
             hint="a line is one JSON object; `on_bad_line: reject` puts bad lines aside",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,9 @@ from afterbay.errors import Place, RunFailed
 from afterbay.messages import ChangeBatch
 from afterbay.node import Outlet, SourceContext, SourceOperator, Until
 from afterbay.schema import Json, TableName
-from afterbay_nodes.sources.canal_json import WATERMARK, BadLine, Message, commit_ts_of, decode
+from afterbay_nodes.sources.canal_json import WATERMARK, BadLine, Message, NotAMessage, commit_ts_of, decode
+from afterbay_nodes.sources.change_log import STDIN
+from afterbay_nodes.sources.ended_promise import EndedPromise
 from afterbay_nodes.sources.log_files import Stopped
 from afterbay_nodes.sources.log_reader import Lines, LogReader, Mark
 from afterbay_nodes.sources.rejects import Rejects
@@ -27,10 +30,11 @@ SETTLE_BYTES = 4 << 20  # read between two promises, as long as more can be read
 TABLE_BYTES = 2 << 20  # pending of one table
 OPEN_BYTES = 8 << 20  # of one transaction of one table: more is sent in open batches
 FOLLOW_SECONDS = 0.5  # between two looks at the end of a followed log
+_log = logging.getLogger("afterbay.change_log")
 
 
 class LogPlayer(SourceOperator):
-    """Plays one log. The cursor is a `Mark`, and what `Tables.remarks_at` says there.
+    """Plays one log. The cursor is a `Mark`, what `Tables.remarks_at` says there, and after an end `EndedPromise`'s key.
 
     A watermark's promise waits until enough was read to make batches of a good size, or nothing more can be read for
     the moment. Owns the reader and the rejects file.
@@ -45,12 +49,14 @@ class LogPlayer(SourceOperator):
         self._schemas = context.schemas
         self._rejects = Rejects(log.rejects) if log.rejects is not None else None
         self._watermark = context.resume.commit_ts if context.resume is not None else -1
+        self._ended = EndedPromise(context.resume, stream=log.path == STDIN)
         self._marks = ResumeMarks(self._watermark)
         self._due: tuple[int, dict[str, Json]] | None = None  # a promise that waits
         self._unsettled = 0  # bytes read since the last flush
         self._repeats = 0
         self._dirty: dict[str, TableFeed] = {}  # tables with pending rows
         self._applied: set[tuple[int, str]] = set()  # DDLs above the watermark
+        self._half: tuple[BadLine, Mark, bytes] | None = None  # what a file ended with, and may still go on
         self._reader: LogReader | None = None
 
     def run(self, out: Outlet) -> None:
@@ -74,7 +80,7 @@ class LogPlayer(SourceOperator):
                 if out.stopping:
                     raise Stopped
                 self._play(lines)
-                end = lines.end
+                end = self._half[1] if self._half is not None else lines.end
                 if self._unsettled >= SETTLE_BYTES:
                     self._settle()
         except Stopped:
@@ -89,6 +95,11 @@ class LogPlayer(SourceOperator):
             self._rejects.close()
 
     def _play(self, lines: Lines) -> None:
+        if self._half is not None:
+            # Another file follows: this one is not going to grow any more.
+            bad, half, rest = self._half
+            self._half = None
+            self._refuse(bad, half.file, half.number, rest)
         at, before, length = lines.start, lines.start.before, lines.start.length
         file, offset, number = at.file, at.offset, at.number
         marks = self._marks
@@ -115,18 +126,28 @@ class LogPlayer(SourceOperator):
                     here = Mark(file, offset + size - last, number + 1, line, size - last)
                     self._at_watermark(message, here)
             except BadLine as bad:
-                if line and not line.isspace():  # blank lines are no fault
+                if self._may_go_on(bad, lines):
+                    self._half = (bad, Mark(file, offset, number, before, length), line)
+                elif line and not line.isspace():  # blank lines are no fault
                     self._refuse(bad, file, number, line)
             before, length = line, size
             offset += size
             number += 1
         self._unsettled += offset - at.offset
 
+    def _may_go_on(self, bad: BadLine, lines: Lines) -> bool:
+        """True for the start of a line at the end of a file that may still be written. Where bad lines fail the run it
+        fails before that line anyway.
+        """
+        unfinished = lines.cut and (bool(lines.overlong) or isinstance(bad, NotAMessage))
+        return unfinished and self._rejects is not None and lines.start.file != STDIN
+
     def _row(self, message: Message, commit_ts: int, file: str, number: int, line: bytes) -> None:
         assert message.tidb is not None
         tidb = message.tidb
         feed = self._tables.feed(message.database, message.table, tidb.partition_id)
         if feed.behind(commit_ts) or commit_ts <= self._watermark:
+            self._ended.check(commit_ts, message.name)
             self._repeated(message, commit_ts, file, number)
             return
         if feed.mysql_type != message.mysql_type or feed.pk_names != message.pk_names or feed.table_id != tidb.table_id:
@@ -144,6 +165,7 @@ class LogPlayer(SourceOperator):
     def _ddl(self, message: Message, commit_ts: int, file: str, number: int) -> None:
         known = (commit_ts, message.sql)
         if commit_ts <= self._watermark or known in self._applied:
+            self._ended.check(commit_ts, message.name)
             self._repeated(message, commit_ts, file, number)
             return
         if not message.database or not message.sql:
@@ -155,6 +177,7 @@ class LogPlayer(SourceOperator):
         if message.tidb is None or message.tidb.watermark_ts is None:
             raise BadLine("change_log.line", "a watermark has no `_tidb.watermarkTs`")
         watermark = message.tidb.watermark_ts
+        self._ended.watermark(watermark)
         if watermark <= self._watermark:
             return
         self._tables.release(watermark)
@@ -186,8 +209,15 @@ class LogPlayer(SourceOperator):
         for feed in self._dirty.values():
             self._send(feed, feed.pending)
         self._count_repeats()
+        if self._half is not None:
+            half = self._half[1]
+            _log.warning(
+                "%s:%d: the last line is not whole: it is left to the next run, which reads it with its rest",
+                half.file,
+                half.number,
+            )
         if end is not None and highest >= 0:
-            self._promise(highest, self._cursor(highest, end))
+            self._promise(highest, {**self._cursor(highest, end), **self._ended.to_cursor(highest)})
 
     def _promise(self, commit_ts: int, cursor: Mapping[str, Json]) -> None:
         if self._rejects is not None:
