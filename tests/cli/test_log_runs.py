@@ -81,6 +81,16 @@ def test_the_report_as_data_counts_them_too(pipeline: Pipeline) -> None:
     assert stored() == ["1"]
 
 
+def test_rejects_inside_the_input_are_refused_with_their_place(pipeline: Pipeline) -> None:
+    write(Path("log.jsonl"), ddl(5, CREATE), b"{no")
+    pipeline.log |= {"path": "*.jsonl", "on_bad_line": "reject", "rejects": "zrej.jsonl"}
+    code, _, err = pipeline.run()
+    assert code == 2
+    assert "p.yaml:1:" in err
+    assert "`rejects` 'zrej.jsonl' is one of the files that `path` '*.jsonl' reads" in err
+    assert not Path("zrej.jsonl").exists()
+
+
 # -- logs that moved
 
 

@@ -600,6 +600,48 @@ def test_the_options_say_what_they_need_of_each_other() -> None:
     assert not list(ChangeLog(path="x", on_bad_line="reject", rejects="y").check())
 
 
+@pytest.mark.parametrize(
+    ("path", "rejects"),
+    [
+        ("log", "./log"),
+        ("*.jsonl", "rejects.jsonl"),
+        ("sub/../*.jsonl", "{here}/rejects.jsonl"),
+        ("**/*.jsonl", "some/folder/rejects.jsonl"),
+        ("**", "rejects"),
+        ("linked/*", "sub/rejects"),
+        ("sub/*", "linked/rejects"),
+        ("log-[ab]", "log-b"),
+        ("log", "alias"),
+    ],
+)
+def test_rejects_that_the_log_would_read_again_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, rejects: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "linked").symlink_to("sub")
+    (tmp_path / "log").touch()
+    (tmp_path / "alias").symlink_to("log")
+    log = ChangeLog(path=path, on_bad_line="reject", rejects=rejects.format(here=tmp_path))
+    (found,) = log.check()
+    assert (found.code, found.field) == ("node.option", "rejects")
+    assert "is one of the files that `path`" in found.message
+
+
+@pytest.mark.parametrize(
+    ("path", "rejects"),
+    [
+        ("*.jsonl", "rejects"),
+        ("*.jsonl", "sub/rejects.jsonl"),
+        ("*", ".rejects"),
+        ("**/*.jsonl", ".hidden/rejects.jsonl"),
+        ("-", "-"),
+    ],
+)
+def test_rejects_beside_the_log_are_fine(path: str, rejects: str) -> None:
+    assert not list(ChangeLog(path=path, on_bad_line="reject", rejects=rejects).check())
+
+
 # -- size
 
 

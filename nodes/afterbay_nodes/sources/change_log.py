@@ -12,6 +12,7 @@ from afterbay.messages import ChangeBatch
 from afterbay.node import Capabilities, ResumePoint, Source, SourceContext, SourceOperator
 from afterbay.schema import Json
 from afterbay.units import MIB, ByteSize
+from afterbay_nodes.sources.log_paths import takes_in
 from afterbay_nodes.sources.tso import physical_ms
 
 STDIN = "-"
@@ -68,6 +69,14 @@ class ChangeLog(Source[ChangeBatch]):
         if self.rejects is not None and not rejecting:
             yield Diagnostic(
                 "node.option", "`rejects` is set, but bad lines fail the run", hint="set `on_bad_line: reject`"
+            )
+        if self.rejects is not None and self.path != STDIN and takes_in(self.path, self.rejects):
+            # It would read its own rejects, and reject them again, until the disk is full (I8).
+            yield Diagnostic(
+                "node.option",
+                f"`rejects` {self.rejects!r} is one of the files that `path` {self.path!r} reads",
+                hint="put the rejects into another folder, or give them a name that `path` does not match",
+                field="rejects",
             )
 
     def commit_ms(self, point: ResumePoint) -> int:

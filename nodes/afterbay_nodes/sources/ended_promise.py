@@ -56,8 +56,8 @@ class EndedPromise:
         if not self._warned:
             self._warned = True
             _log.warning(
-                "changes at or below %d are dropped as repeats, though only the end of an earlier stream promised that, "
-                "no watermark: if they were not in it, they are lost (first: table %s at %d)",
+                "changes at or below %d are dropped as repeats, though only the end of an earlier stream promised that, no "
+                "watermark: if they were not in it, they are lost (first: table %s at %d)",
                 self._promised,
                 table,
                 commit_ts,
