@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from afterbay.errors import AfterbayError, EnvironmentRefused, RunFailed
 from afterbay.messages import Op, SchemaChange, TableChange
 from afterbay.node import ResumePoint, Until
 from afterbay.schema import RowPosition
-from afterbay_nodes.sources import log_player, log_reader
+from afterbay_nodes.sources import log_files, log_player, log_reader
 from afterbay_nodes.sources.change_log import ChangeLog
 from tests.support.canal import ddl, ids, row, watermark, write
 from tests.support.nasty_log import nasty_log
@@ -448,7 +448,50 @@ def _behind(log: Path, count: int) -> tuple[int, int, bytes, int]:
     return sum(map(len, lines)) + count, count + 1, lines[-1], len(lines[-1]) + 1
 
 
-def test_a_compressed_file_that_is_cut_off_is_refused_after_what_it_holds(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("every_watermark")
+@pytest.mark.parametrize("kind", ["gzip", "zstd"])
+def test_nothing_of_a_damaged_compressed_file_is_sent(tmp_path: Path, kind: str) -> None:
+    """The damage is in a value, near the end: only the checksum behind it can tell (I7)."""
+    log = tmp_path / "log"
+    text = b"".join(row("t", ts, {"id": "1", "v": f"v{ts}"}) + b"\n" + watermark(ts) + b"\n" for ts in range(10, 60))
+    packed = bytearray(gzip.compress(text, 0) if kind == "gzip" else stored_zstd(text))
+    packed[packed.index(b'"v50"') + 1] = ord("w")
+    log.write_bytes(packed)
+    outlet = RecordingOutlet()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tests.support.outlet.RecordingOutlet", lambda *_: outlet)
+        with pytest.raises(RunFailed, match=r"log \[change_log\.damaged\]") as caught:
+            play(log)
+    assert outlet.sent == []
+    assert "nothing of it was read" in (caught.value.diagnostics[0].hint or "")
+
+
+def stored_zstd(text: bytes) -> bytes:
+    """A zstd frame of raw blocks with a checksum: its bytes are those of the text."""
+    size = 1 << 16
+    blocks = [text[at : at + size] for at in range(0, len(text), size)]
+    headers = [(len(block) << 3 | (at == len(blocks) - 1)).to_bytes(3, "little") for at, block in enumerate(blocks)]
+    body = b"".join(header + block for header, block in zip(headers, blocks, strict=True))
+    # Magic number, descriptor (checksum, no content size), window of 128 KiB; the low 4 bytes of xxh64 of the text.
+    return b"\x28\xb5\x2f\xfd" + b"\x04" + b"\x38" + body + zstd_checksum(text)
+
+
+def zstd_checksum(text: bytes) -> bytes:
+    """As the library writes it at the end of a frame."""
+    module = log_files._zstd_module()
+    return bytes(module.compress(text, options={module.CompressionParameter.checksum_flag: 1})[-4:])
+
+
+def test_compressed_data_on_stdin_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "log.gz"
+    log.write_bytes(gzip.compress(one(10, 1) + b"\n"))
+    with log.open("rb") as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        with pytest.raises(EnvironmentRefused, match=r"change_log\.compressed"):
+            record(ChangeLog(path="-"))
+
+
+def test_a_compressed_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     log = tmp_path / "log.gz"
     log.write_bytes(gzip.compress(os.urandom(1000).hex().encode() + b"\n")[:-20])
     with pytest.raises(RunFailed, match=r"log\.gz.*change_log\.damaged"):
@@ -526,6 +569,84 @@ def test_a_followed_log_goes_on_where_it_grows_and_into_the_next_file(
     outlet = record(ChangeLog(path=str(tmp_path / "log.*")), until=Until.FOREVER)
     assert stamps(outlet) == [(10, 0), (11, 0), (12, 0)]
     assert [point.commit_ts for point in outlet.promises] == [10, 11, 12]
+
+
+def follow(log: Path, monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> RecordingOutlet:
+    """The log is followed; at the end of it this happens, and at the next end the run is stopped."""
+
+    class Disturbed(RecordingOutlet):
+        def wait(self, seconds: float) -> None:
+            self.stop_after = 0 if self.waits else None
+            super().wait(seconds)
+            if self.stop_after is None:
+                happens()
+
+    monkeypatch.setattr("tests.support.outlet.RecordingOutlet", Disturbed)
+    return record(ChangeLog(path=str(log)), until=Until.FOREVER)
+
+
+def test_a_file_that_is_cut_off_while_it_is_followed_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = write(tmp_path / "log", one(10, 1), watermark(10))
+    with pytest.raises(
+        RunFailed, match=r"log \[change_log\.changed\] the file was cut off while it was read"
+    ) as caught:
+        follow(log, monkeypatch, lambda: write(log, one(11, 2)))
+    assert "no copytruncate" in (caught.value.diagnostics[0].hint or "")
+
+
+@pytest.mark.parametrize("more", [(), (watermark(12),)], ids=["as long as before", "longer"])
+def test_a_file_that_is_cut_off_and_filled_again_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[bytes, ...]
+) -> None:
+    log = write(tmp_path / "log", one(10, 1), watermark(10))
+    with pytest.raises(RunFailed, match=r"change_log\.changed.*filled again"):
+        follow(log, monkeypatch, lambda: write(log, one(11, 2), watermark(11), *more))
+
+
+def test_another_file_under_the_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = write(tmp_path / "log", one(10, 1), watermark(10))
+
+    def rotate() -> None:
+        log.rename(tmp_path / "old")
+        write(log, one(11, 2), watermark(11))
+
+    with pytest.raises(RunFailed, match=r"log \[change_log\.changed\] another file"):
+        follow(log, monkeypatch, rotate)
+    with pytest.raises(AfterbayError, match=r"change_log\.missing"):
+        follow(log, monkeypatch, log.unlink)
+
+
+def test_a_file_that_is_overwritten_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_player, "SETTLE_BYTES", 1)
+    monkeypatch.setattr(log_reader, "BLOCK", 4096)
+    monkeypatch.setattr(log_files, "BLOCK", 4096)
+    log = write(tmp_path / "log", *(line for ts in range(10, 99) for line in (one(ts, ts), watermark(ts))))
+    size = log.stat().st_size
+
+    class Overwriting(RecordingOutlet):
+        def promise(self, commit_ts: int, cursor: object) -> None:
+            super().promise(commit_ts, cursor)  # type: ignore[arg-type]
+            log.write_bytes(b" " * size)
+
+    monkeypatch.setattr("tests.support.outlet.RecordingOutlet", Overwriting)
+    with pytest.raises(RunFailed, match=r"change_log\.changed.*overwritten"):
+        play(log)
+
+
+def test_a_followed_compressed_file_does_not_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "log.gz"
+    log.write_bytes(gzip.compress(one(10, 1) + b"\n"))
+
+    def grow() -> None:
+        with log.open("ab") as file:
+            file.write(gzip.compress(one(11, 2) + b"\n"))
+
+    with pytest.raises(RunFailed, match=r"log\.gz \[change_log\.changed\] a compressed file changed"):
+        follow(log, monkeypatch, grow)
 
 
 # -- bad lines

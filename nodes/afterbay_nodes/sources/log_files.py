@@ -31,6 +31,7 @@ class Stream(Protocol):
 
     def read1(self, size: int = ..., /) -> bytes: ...
     def seek(self, offset: int, /) -> int: ...
+    def fileno(self) -> int: ...
     def close(self) -> None: ...
 
 
@@ -54,6 +55,10 @@ def open_stream(name: str, idle: Callable[[], None], stopping: Callable[[], bool
     """Opens a file (or stdin) and decompresses it by its first bytes. The caller closes it.
 
     Where a read of stdin would block, `idle()` is called first, and `Stopped` raised once `stopping()` is true.
+
+    A compressed file is decompressed twice: its checksums stand behind what they are about, so all of it is read once
+    before its first line is given away, and no promise covers a line that was never verified (I7). Stdin cannot be read
+    twice. Raises EnvironmentRefused, RunFailed (the data is damaged), Stopped.
     """
     if name == STDIN:
         # The file descriptor stays the process's: closing this stream does not close stdin.
@@ -67,10 +72,38 @@ def open_stream(name: str, idle: Callable[[], None], stopping: Callable[[], bool
             ) from error
     head = raw.peek(4)[:4]
     if head.startswith(_GZIP):
-        return _Unpacked(gzip.GzipFile(fileobj=raw, mode="rb"), raw)
+        return _verified(name, raw, lambda: gzip.GzipFile(fileobj=raw, mode="rb"), stopping)
     if head == _ZSTD:
-        return _Unpacked(_zstd_module().ZstdFile(raw, "rb"), raw)
+        return _verified(name, raw, lambda: _zstd_module().ZstdFile(raw, "rb"), stopping)
     return raw
+
+
+def _verified(
+    name: str, raw: io.BufferedReader, unpack: Callable[[], Stream], stopping: Callable[[], bool]
+) -> Unpacked:
+    """The unpacked stream, once all of it was decompressed with no fault. Holds one block at a time (I8)."""
+    try:
+        if name == STDIN:
+            raise EnvironmentRefused(
+                "change_log.compressed",
+                "compressed data on stdin cannot be verified before it is read",
+                place=Place(file=name),
+                hint="pipe it through `gzip -dc` or `zstd -dc` (with `set -o pipefail`), or read it as a file",
+            )
+        checked = unpack()
+        try:
+            while checked.read1(BLOCK):
+                if stopping():
+                    raise Stopped
+        except damage() as error:
+            raise broken(name, error) from error
+        finally:
+            checked.close()
+        raw.seek(0)
+    except BaseException:
+        raw.close()
+        raise
+    return Unpacked(unpack(), raw)
 
 
 def broken(name: str, error: Exception) -> RunFailed:
@@ -79,7 +112,7 @@ def broken(name: str, error: Exception) -> RunFailed:
         "change_log.damaged",
         f"the compressed data is damaged or cut off: {error}",
         place=Place(file=name),
-        hint="fetch the file again; what was read of it up to the last watermark is safe",
+        hint="fetch the file again: nothing of it was read, its checksums are verified first",
     )
 
 
@@ -97,12 +130,13 @@ def _zstd_module() -> Any:
     return zstd
 
 
-class _Unpacked:
+class Unpacked:
     """A decompressor and the file it reads, which it does not close by itself. Owns both."""
 
     def __init__(self, unpacked: Stream, raw: BinaryIO) -> None:
         self._unpacked = unpacked
         self._raw = raw
+        self.fileno = raw.fileno
         self.read1 = unpacked.read1
         self.seek = unpacked.seek
 

@@ -6,7 +6,7 @@ import glob
 import os
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from pathlib import Path
+from pathlib import Path, PurePath
 
 
 def takes_in(path: str, file: str) -> bool:
@@ -26,18 +26,18 @@ def _spellings(path: str) -> set[str]:
     """The pattern as an absolute one, and with the links of the folder in front of its first wildcard followed."""
     parts = _parts(_plain(path))
     fixed = next((at for at, part in enumerate(parts) if glob.has_magic(part)), len(parts))
-    front = os.path.realpath(os.sep.join(parts[:fixed]) or os.sep)
+    front = os.path.realpath(Path(*parts[:fixed]))
     return {_plain(path), str(Path(front, *parts[fixed:]))}
 
 
 def _parts(path: str) -> Sequence[str]:
-    return path.split(os.sep)
+    return PurePath(path).parts
 
 
 def _matches(pattern: Sequence[str], parts: Sequence[str]) -> bool:
     """As `glob` does: `**` is any number of folders, and wildcards do not match hidden names."""
     if not pattern or not parts:
-        return not pattern and not parts or list(pattern) == ["**"]
+        return (not pattern and not parts) or list(pattern) == ["**"]
     first = pattern[0]
     hidden = parts[0].startswith(".") and not first.startswith(".")
     if first == "**":

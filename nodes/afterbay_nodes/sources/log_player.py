@@ -34,7 +34,7 @@ _log = logging.getLogger("afterbay.change_log")
 
 
 class LogPlayer(SourceOperator):
-    """Plays one log. The cursor is a `Mark`, what `Tables.remarks_at` says there, and at an end what `EndedPromise` says.
+    """Plays one log. The cursor is a `Mark`, what `Tables.remarks_at` and `EndedPromise` say there.
 
     A watermark's promise waits until enough was read to make batches of a good size, or nothing more can be read for
     the moment. Owns the reader and the rejects file.

@@ -17,6 +17,7 @@ from afterbay.errors import Place, RunFailed
 from afterbay.schema import Json
 from afterbay_nodes.sources.change_log import STDIN
 from afterbay_nodes.sources.log_files import BLOCK, Stopped, Stream, broken, damage, list_files, open_stream
+from afterbay_nodes.sources.log_watch import LogWatch
 
 _SHOWN = 1024  # bytes of an overlong line that are kept, and that the CRC covers
 
@@ -88,6 +89,7 @@ class LogReader:
         self._stopping = stopping
         self._follow = follow
         self._stream: Stream | None = None
+        self._watch: LogWatch | None = None  # of a file; stdin has none
 
     def read(self, cursor: Mapping[str, Json] | None) -> Iterator[Lines]:
         """All lines from `cursor` (as `Mark.to_cursor` made it) on, or from the start. Raises Stopped, RunFailed."""
@@ -129,6 +131,7 @@ class LogReader:
     def _file(self, name: str, cursor: Mapping[str, Json] | None) -> Iterator[Lines]:
         self.close()
         self._stream = open_stream(name, self._idle, self._stopping)
+        self._watch = None if name == STDIN else LogWatch(name, self._stream)
         at = Mark(name, 0, 1, b"", 0) if cursor is None else self._go_to(name, cursor)
         parts: list[bytes] = []  # the blocks of a line that has not ended
         held = 0  # its bytes
@@ -175,8 +178,14 @@ class LogReader:
         """What is appended to `name` when the log is followed; b"" once there is a newer file, or without following."""
         if self._follow is None or name == STDIN:
             return b""
+        assert self._watch is not None
         self._idle()
-        while not self._newer(name):
+        while True:
+            there = self._watch.name()
+            if self._newer(name):
+                break
+            if not there:
+                raise self._watch.gone()
             if self._stopping():
                 raise Stopped
             self._follow()
@@ -187,9 +196,12 @@ class LogReader:
     def _block(self, name: str) -> bytes:
         assert self._stream is not None
         try:
-            return self._stream.read1(BLOCK)
+            block = self._stream.read1(BLOCK)
         except damage() as error:
             raise broken(name, error) from error
+        if self._watch is not None:
+            self._watch.read(block)
+        return block
 
     def _go_to(self, name: str, cursor: Mapping[str, Json]) -> Mark:
         """Goes to the cursor, if the line before it is the one that the checkpoint knows."""
@@ -211,6 +223,8 @@ class LogReader:
                 place=Place(file=name),
                 hint="bring the file back as it was (it may only grow), or start with a fresh state",
             )
+        if self._watch is not None:
+            self._watch.goes_on(offset, bytes(before))
         return Mark(name, offset, _number(cursor, "line"), line, length)
 
 
