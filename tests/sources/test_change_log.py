@@ -668,6 +668,11 @@ def test_a_followed_compressed_file_does_not_grow(tmp_path: Path, monkeypatch: p
         (row("t", 20, {"id": "0x10", "v": "x"}), "change_log.value"),
         (row("t", 20, {"id": "9223372036854775808", "v": "x"}), "change_log.value"),
         (row("t", 20, {"id": "1", "v": "x"}).replace(b'"x"', b'"\\ud800"'), "change_log.line"),
+        (one(20, 1).replace(b'"commitTs": 20', b'"commitTs": 0'), "change_log.line"),
+        (one(20, 1).replace(b'"commitTs": 20', b'"commitTs": 9223372036854775808'), "change_log.line"),
+        (one(20, 1).replace(b'"commitTs": 20', b'"commitTs": 18446744073709551616'), "change_log.line"),
+        (one(20, 1).replace(b'"es": 7', b'"es": 9223372036854775808'), "change_log.line"),
+        (one(20, 1).replace(b'"es": 7', b'"es": -9223372036854775809'), "change_log.line"),
     ],
 )
 def test_a_bad_line_is_refused_with_its_place_or_put_aside(tmp_path: Path, line: bytes, code: str) -> None:
@@ -691,6 +696,19 @@ def test_a_line_that_is_no_unicode_is_refused(tmp_path: Path, raw: bytes) -> Non
     line = one(10, 1).replace(b'"x"', b'"' + raw + b'"')
     with pytest.raises(RunFailed, match=r"\[change_log.line\]"):
         play(write(tmp_path / "log", line))
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"), [(b'"varchar"', b'"varchar\xff"'), (b'["id"]', b'["id\xed\xa0\x80"]')], ids=["types", "keys"]
+)
+def test_types_and_keys_that_are_no_unicode_are_a_bad_line(tmp_path: Path, good: bytes, bad: bytes) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(one(10, 1) + b"\n" + one(11, 2).replace(good, bad) + b"\n" + one(12, 3) + b"\n")
+    with pytest.raises(RunFailed, match=r"log:2.*\[change_log\.line\] bad `mysqlType` or `pkNames`"):
+        play(log)
+    rejects = tmp_path / "rejects"
+    assert stamps(play(log, on_bad_line="reject", rejects=str(rejects))) == [(10, 0), (12, 0)]
+    assert json.loads(rejects.read_text())["place"] == f"{log}:2"
 
 
 def test_a_line_longer_than_allowed_is_refused_without_being_held(

@@ -12,7 +12,9 @@ from afterbay_nodes.sources.ddl.columns import parse_type
 from afterbay_nodes.sources.ddl.tokenizer import Cursor, SqlError
 
 Image = dict[str, str | None]
-CommitTs = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+CommitTs = Annotated[int, msgspec.Meta(ge=1, le=(1 << 63) - 1)]
+WatermarkTs = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+Millis = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 Id = Annotated[int, msgspec.Meta(ge=1, le=(1 << 63) - 1)]
 WATERMARK = "TIDB_WATERMARK"
 
@@ -31,7 +33,7 @@ class Extension(msgspec.Struct, frozen=True, rename="camel"):
     """The `_tidb` object. TiCDC sends the first two; rows may tell their ids, and DDLs those of their tables."""
 
     commit_ts: CommitTs | None = None
-    watermark_ts: CommitTs | None = None
+    watermark_ts: WatermarkTs | None = None
     table_id: Id | None = None
     partition_id: Id | None = None
     tables: tuple[TableIds, ...] = ()
@@ -49,7 +51,7 @@ class Message(
     database: str = ""
     table: str = ""
     is_ddl: bool = False
-    es: int | None = None
+    es: Millis | None = None
     sql: str = ""
     pk_names: msgspec.Raw = msgspec.Raw(b"null")
     mysql_type: msgspec.Raw = msgspec.Raw(b"null")
@@ -116,7 +118,7 @@ def row_columns(message: Message) -> tuple[tuple[Column, ...], tuple[str, ...] |
     try:
         types = _decode_types(message.mysql_type)
         names = _decode_names(message.pk_names)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:  # a raw field was not looked into before
         raise BadLine("change_log.line", f"bad `mysqlType` or `pkNames`: {error}", message.name) from error
     if not message.data or not types:
         raise BadLine("change_log.line", "a row message needs `data` and `mysqlType`", message.name)
