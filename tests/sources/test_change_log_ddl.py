@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from afterbay.errors import RunFailed
 from afterbay.messages import ChangeBatch, DdlKind, SchemaChange
 from afterbay.schema import Column
 from afterbay_nodes.sources.change_log import ChangeLog
@@ -182,3 +183,42 @@ def test_rows_of_a_dropped_table_that_are_sent_again_are_repeats(tmp_path: Path)
     outlet = play(tmp_path, one(9), one(10), ddl(20, "DROP TABLE t"), one(9), one(10), watermark(20))
     assert order(outlet) == ["announce 8", "rows 9", "ddl 20"]
     assert outlet.repeats == 2
+
+
+# -- one version, one schema
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("ALTER TABLE t ADD COLUMN w INT", "ALTER TABLE t ADD COLUMN x INT"),
+        ("DROP TABLE t", "CREATE TABLE t (id BIGINT PRIMARY KEY, other INT)"),
+        ("DROP TABLE t", "CREATE TABLE t SELECT 1"),
+        ("TRUNCATE TABLE t", "ALTER TABLE t ADD COLUMN x INT"),
+        ("RENAME TABLE t TO u", "ALTER TABLE u ADD COLUMN x INT"),
+        ("ALTER TABLE t DO SOMETHING NEW", "DROP TABLE t"),
+    ],
+)
+def test_a_second_ddl_of_a_table_at_one_commit_ts_is_refused_with_its_place(
+    tmp_path: Path, first: str, second: str
+) -> None:
+    with pytest.raises(
+        RunFailed, match=r"log:4, table shop\.[tu] \[change_log\.order\] a second DDL of the table at 20"
+    ):
+        play(tmp_path, ddl(5, CREATE), one(10), ddl(20, first), ddl(20, second), watermark(20))
+
+
+def test_the_parts_of_one_statement_share_its_commit_ts(tmp_path: Path) -> None:
+    """TiCDC splits it by table. A name that is used on the way has no version of its own."""
+    outlet = play(
+        tmp_path,
+        ddl(5, CREATE),
+        ddl(6, CREATE.replace("TABLE t", "TABLE u")),
+        ddl(20, "RENAME TABLE t TO x"),
+        ddl(20, "RENAME TABLE u TO t"),
+        ddl(30, "RENAME TABLE t TO y, x TO t, y TO x"),
+        ddl(40, "DROP TABLE t"),
+        ddl(40, "DROP TABLE x"),
+        watermark(40),
+    )
+    assert [change.commit_ts for change in outlet.ddls] == [5, 6, 20, 20, 30, 40, 40]

@@ -49,15 +49,15 @@ class EndedPromise:
                 f"a change at {commit_ts} was appended after a run had read to the end of the log and promised "
                 f"{self._promised}: it is new, but the checkpoint says that all up to {self._promised} is stored",
                 table,
-                hint="let a log end with a TIDB_WATERMARK message, or behind complete transactions of all tables, before "
-                "a run reads to its end, or follow it with `--until forever`; to get this change, start anew with a "
-                "fresh state and an empty root; `on_bad_line: reject` puts it aside",
+                hint="let a log end with a TIDB_WATERMARK message, or behind complete transactions of all tables, "
+                "before a run reads to its end, or follow it with `--until forever`; to get this change, start anew "
+                "with a fresh state and an empty root; `on_bad_line: reject` puts it aside",
             )
         if not self._warned:
             self._warned = True
             _log.warning(
-                "changes at or below %d are dropped as repeats, though only the end of an earlier stream promised that, no "
-                "watermark: if they were not in it, they are lost (first: table %s at %d)",
+                "changes at or below %d are dropped as repeats, though only the end of an earlier stream promised "
+                "that, no watermark: if they were not in it, they are lost (first: table %s at %d)",
                 self._promised,
                 table,
                 commit_ts,

@@ -70,12 +70,14 @@ class TableDdls:
         if like is not None and (model := tables.known(like)) is not None and not tables.doubted(like):
             columns = model.columns
         tables.settle(ddl, (name,))
+        tables.claim(ddl, (name,))
         tables.one(Held(ddl, name, Was(name), None, tables.was(name)), columns)
 
     def _alter(self, ddl: Ddl, alter: AlterTable) -> None:
         tables = self._tables
         tables.settle(ddl, (alter.table,) if alter.renamed_to is None else (alter.table, alter.renamed_to))
         name = alter.renamed_to or alter.table
+        tables.claim(ddl, (name,))
         was, before = tables.was(alter.table), tables.known(alter.table)
         columns: tuple[Column, ...] | None = None
         if before is not None and alter.actions is not None:
@@ -103,6 +105,7 @@ class TableDdls:
             ((table, to),) = pairs
             self._alter(ddl, AlterTable(table, DdlKind.RENAME_TABLE, (), to))
             return
+        tables.claim(ddl, _last_names(pairs))
         changes: list[TableChange] = []
         unknown: dict[str, list[str]] = {}
         for table, to in pairs:
@@ -126,6 +129,7 @@ class TableDdls:
     def _drop(self, ddl: Ddl, names: Sequence[TableName]) -> None:
         tables = self._tables
         tables.settle(ddl, names)
+        tables.claim(ddl, [name for name in names if tables.known(name) is not None])
         changes: list[TableChange] = []
         unknown: dict[str, list[str]] = {}
         for name in names:
@@ -149,6 +153,7 @@ class TableDdls:
             tables.forget(name, ddl.commit_ts)
             self._never_met(ddl, "TRUNCATE TABLE", {name.schema: [quoted(name)]}, whole=True)
             return
+        tables.claim(ddl, (name,))
         after = ddl.schema_of(name, before.columns, None)
         partitions = ddl.partitions_of(name, ())
         tables.send(ddl, table_changes(was, after, partitions, reused=False))
@@ -166,6 +171,7 @@ class TableDdls:
                 plain if one is None else parted,
                 hint="begin the log before the table's CREATE TABLE, or put the line aside: `on_bad_line: reject`",
             )
+        tables.claim(ddl, (plain, parted))
         alike = _shape(one) == _shape(other)
         changes: list[TableChange] = []
         for name, mine, theirs in ((plain, one, other), (parted, other, one)):
@@ -215,6 +221,12 @@ class TableDdls:
             _log.warning("the DDL at %d is about tables that were never met: %s", ddl.commit_ts, ", ".join(parts))
             query = ddl.query if whole else f"{verb} {', '.join(parts)}"
             self._tables.send_barrier(replace(ddl, query=query), database)
+
+
+def _last_names(pairs: Sequence[tuple[TableName, TableName]]) -> list[TableName]:
+    """What the tables are called behind the whole statement: a name in between is none of a table's version."""
+    sources = [table for table, _ in pairs]
+    return [to for at, (_, to) in enumerate(pairs) if to not in sources[at + 1 :]]
 
 
 def _shape(schema: TableSchema) -> list[tuple[str, str, bool]]:

@@ -175,6 +175,23 @@ class Tables:
             for feed in table.feeds.values():
                 self._flush(feed, False)
 
+    def claim(self, ddl: Ddl, names: Iterable[TableName]) -> None:
+        """Before a DDL takes effect: its commit-ts becomes the version of these tables, and a version is of one schema.
+
+        The parts of one statement are about different tables. Raises BadLine, and has then claimed none (I3).
+        """
+        tables = [self.table(name) for name in dict.fromkeys(names)]
+        for table in tables:
+            if table.version == ddl.commit_ts:
+                raise BadLine(
+                    "change_log.order",
+                    f"a second DDL of the table at {ddl.commit_ts}, which is the version of one schema only",
+                    table.name,
+                    hint="each DDL of a table has a commitTs of its own; whoever wrote the log has to mend it",
+                )
+        for table in tables:
+            table.version = ddl.commit_ts
+
     def one(self, held: Held, columns: tuple[Column, ...] | None) -> None:
         """A DDL of one table: sent, or held until its columns are known."""
         table = self.table(held.name)
