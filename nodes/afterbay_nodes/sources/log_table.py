@@ -12,8 +12,8 @@ class LogTable:
     """A table has one feed, or one for each physical partition that was met or told. Owned by `Tables`.
 
     `schema` is the table's, in force for all its dispatchers, None if it is not known; a feed's own names its
-    partition. `version` is what the last DDL of the table itself gave, -1 before one. A feed without a schema is that of a
-    dispatcher that is gone, or whose first row is still to be checked.
+    partition. `version` is what the last DDL of the table itself gave, -1 before one. A feed without a schema is that
+    of a dispatcher that is gone, or whose first row is still to be checked.
     """
 
     def __init__(self, name: TableName, altered: int) -> None:
