@@ -22,6 +22,7 @@ from afterbay.node import Outlet, SinkContext, SinkOperator, SourceContext, Sour
 from afterbay.runtime.run import Run
 from afterbay_nodes.sinks.cloud_storage import CloudStorage
 from afterbay_nodes.storage.store import SMALL_OBJECT, ObjectInfo, ObjectStore, Part
+from afterbay_nodes.storage.store import Seen as Version
 from afterbay_nodes.transforms.spool import Spool
 from benchmarks.mapped_source import MappedChanges
 from benchmarks.measure import MB, Measurement, fresh
@@ -68,6 +69,16 @@ class SlowStore:
         self._below.put(key, data)
         if key.endswith(".index"):
             self._seen.index(key)
+
+    def replace(self, key: str, data: bytes, previous: str | None) -> str:
+        time.sleep(PUT_SECONDS)
+        version = self._below.replace(key, data, previous)
+        if key.endswith(".index"):
+            self._seen.index(key)
+        return version
+
+    def see(self, key: str, limit: int = SMALL_OBJECT) -> Version:
+        return self._below.see(key, limit)
 
     def get(self, key: str, limit: int = SMALL_OBJECT) -> bytes:
         return self._below.get(key, limit)

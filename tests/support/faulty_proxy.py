@@ -22,6 +22,7 @@ class Fault(Enum):
     CONFLICT = auto()  # 409 ConditionalRequestConflict
     NO_UPLOAD = auto()  # 404 NoSuchUpload
     HANG = auto()  # never answered
+    LATE = auto()  # the connection is cut, and the network keeps the request until `Proxy.deliver`
     CUT_BODY = auto()  # the answer ends half-way
 
 
@@ -50,7 +51,13 @@ class Proxy:
     choose: Callable[[Request], Fault] = lambda request: Fault.NONE
     ignore_conditions: bool = False
     seen: list[Request] = field(default_factory=list)
+    held: list[Callable[[], int]] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
+
+    def deliver(self) -> list[int]:
+        """What was held arrives at the server; its answers' statuses."""
+        held, self.held = self.held, []
+        return [send() for send in held]
 
     def spoil(self, method: str, fault: Fault, times: int = 1, query: str = "") -> None:
         """The next `times` requests of `method` whose query contains `query` get `fault`."""
@@ -70,6 +77,14 @@ def faulty_proxy(target: str) -> Iterator[Proxy]:
     """A proxy before `target`. Hanging requests end with the context."""
     proxy = Proxy()
     host = urlsplit(target).netloc
+
+    def ask(method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[http.client.HTTPResponse, bytes]:
+        upstream = http.client.HTTPConnection(host)
+        upstream.request(method, path, body, headers)
+        answer = upstream.getresponse()
+        content = answer.read()
+        upstream.close()
+        return answer, content
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -99,12 +114,14 @@ def faulty_proxy(target: str) -> Iterator[Proxy]:
                 return
             if proxy.ignore_conditions:
                 del self.headers["If-None-Match"]
-            upstream = http.client.HTTPConnection(host)
-            upstream.request(self.command, self.path, body, dict(self.headers))
-            answer = upstream.getresponse()
-            content = answer.read()
+                del self.headers["If-Match"]
+            passed_on = (self.command, self.path, body, dict(self.headers))
+            if fault is Fault.LATE:
+                proxy.held.append(lambda: ask(*passed_on)[0].status)
+                self.close_connection = True
+                return
+            answer, content = ask(*passed_on)
             headers = [item for item in answer.getheaders() if item[0].lower() not in ("connection", "date", "server")]
-            upstream.close()
             if fault is Fault.LOSE_ANSWER:
                 self.close_connection = True
                 return

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from afterbay_nodes.sinks import storage_sink
-from afterbay_nodes.storage.store import ObjectInfo, ObjectStore, Part
+from afterbay_nodes.storage.store import ObjectInfo, ObjectStore, Part, Seen
 
 Hook = Callable[[str, str, str], None]
 """hook(call, key, "before" | "after"): raises to fail the call there."""
@@ -42,6 +42,15 @@ class FaultyStore:
         self.hook("put", key, "before")
         self.inner.put(key, data)
         self.hook("put", key, "after")
+
+    def replace(self, key: str, data: bytes, previous: str | None) -> str:
+        self.hook("put", key, "before")
+        version = self.inner.replace(key, data, previous)
+        self.hook("put", key, "after")
+        return version
+
+    def see(self, key: str, limit: int = 1 << 20) -> Seen:
+        return self.inner.see(key, limit)
 
     def get(self, key: str, limit: int = 1 << 20) -> bytes:
         return self.inner.get(key, limit)

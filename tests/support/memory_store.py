@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 
-from afterbay_nodes.storage.store import SMALL_OBJECT, AlreadyExists, NotFound, ObjectInfo, Part, flat, levels
+from afterbay_nodes.storage.store import (
+    SMALL_OBJECT,
+    AlreadyExists,
+    Changed,
+    NotFound,
+    ObjectInfo,
+    Part,
+    Seen,
+    flat,
+    levels,
+)
 
 
 class MemoryStore:
@@ -32,6 +43,20 @@ class MemoryStore:
         self.asked.append(("put", key))
         self.objects[key] = data
 
+    def replace(self, key: str, data: bytes, previous: str | None) -> str:
+        """As S3: the version is a digest of the content."""
+        now = self.objects.get(key)
+        if now != data and previous != (None if now is None else _version(now)):
+            raise Changed(key, self.display)
+        self.put(key, data)
+        return _version(data)
+
+    def see(self, key: str, limit: int = SMALL_OBJECT) -> Seen:
+        self.asked.append(("see", key))
+        if key not in self.objects:
+            raise NotFound(key, self.display)
+        return Seen(self.objects[key], _version(self.objects[key]))
+
     def get(self, key: str, limit: int = SMALL_OBJECT) -> bytes:
         self.asked.append(("get", key))
         if key not in self.objects:
@@ -57,3 +82,7 @@ class MemoryStore:
 
     def count(self, operation: str) -> int:
         return sum(1 for asked, _ in self.asked if asked == operation)
+
+
+def _version(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

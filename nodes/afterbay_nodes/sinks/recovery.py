@@ -20,8 +20,9 @@ from afterbay.checksum import crc32
 from afterbay.errors import RunFailed
 from afterbay.state.store import Intent, OpenIntent, State
 from afterbay_nodes.sinks.writer import plain_directory
+from afterbay_nodes.storage.advance import UNSEEN
 from afterbay_nodes.storage.layout import Layout
-from afterbay_nodes.storage.numbering import index_content
+from afterbay_nodes.storage.numbering import write_index
 from afterbay_nodes.storage.store import AlreadyExists, ObjectStore
 
 log = logging.getLogger("afterbay.cloud_storage")
@@ -73,9 +74,9 @@ def _fenced(store: ObjectStore, layout: Layout, state: State, open_intent: OpenI
 
 
 def _write_index(store: ObjectStore, layout: Layout, intent: Intent) -> None:
-    name = intent.path.rpartition("/")[2]
     stem = intent.directory.partition("|")[2] or "CDC"
-    store.put(layout.index_file(plain_directory(intent.directory), stem), index_content(name))
+    extension = intent.path.rpartition(".")[2]
+    write_index(store, layout, plain_directory(intent.directory), stem, intent.number, extension, UNSEEN)
 
 
 def _crc(store: ObjectStore, key: str) -> int:

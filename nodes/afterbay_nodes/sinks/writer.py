@@ -169,7 +169,7 @@ class Writer:
                     crc=body.crc,
                     header=body.header,
                 )
-                if self._write(intent, place, body, job):
+                if self._write(intent, place, body, job, path, stem):
                     break
             else:
                 raise RunFailed(
@@ -184,7 +184,9 @@ class Writer:
             item.entry.release()
         self._meter.flushed(job.reason, rows, intent.size, self._clock.monotonic() - job.since)
 
-    def _write(self, intent: Intent, place: FilePlace, body: FileBody, job: FlushJob) -> bool:
+    def _write(
+        self, intent: Intent, place: FilePlace, body: FileBody, job: FlushJob, path: PathState, stem: str
+    ) -> bool:
         """The steps of one try; False if the name was taken after all."""
         number = self._state.begin(intent)
         try:
@@ -192,7 +194,7 @@ class Writer:
         except AlreadyExists:
             self._state.withdraw(number)
             return False
-        self._store.put(place.index_key, place.index_content)
+        path.publish(self._store, self._layout, place, stem, job.heads[0].format.extension)
         self._state.finish(number, [item.token for item in job.pending])
         return True
 

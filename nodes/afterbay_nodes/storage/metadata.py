@@ -7,11 +7,11 @@ import threading
 
 from afterbay.clock import Clock
 from afterbay.errors import RunFailed
+from afterbay_nodes.storage.advance import LONGEST, UNSEEN, advance
 from afterbay_nodes.storage.layout import METADATA
 from afterbay_nodes.storage.store import NotFound, ObjectStore
 
 INTERVAL = 2.0
-LONGEST_METADATA = 4096
 
 
 def metadata_bytes(commit_ts: int) -> bytes:
@@ -22,9 +22,12 @@ def metadata_bytes(commit_ts: int) -> bytes:
 def read_metadata(store: ObjectStore) -> int | None:
     """The checkpoint that the store shows, None if it shows none. Raises RunFailed for other content."""
     try:
-        content = store.get(METADATA, LONGEST_METADATA)
+        return _checkpoint_in(store.get(METADATA, LONGEST), store)
     except NotFound:
         return None
+
+
+def _checkpoint_in(content: bytes, store: ObjectStore) -> int:
     try:
         commit_ts = json.loads(content)["checkpoint-ts"]
         if type(commit_ts) is not int or not 0 <= commit_ts < 1 << 64:
@@ -53,12 +56,14 @@ class MetadataFile:
         self._wanted = -1
         self._written = -1
         self._next = clock.monotonic()
+        self._version: str | None = UNSEEN  # changed by whoever holds `_writing`
 
-    def load(self) -> None:
-        """Reads what the store shows: nothing lower will be written."""
+    def load(self) -> int | None:
+        """Reads what the store shows, None for nothing: nothing lower will be written."""
         shown = read_metadata(self._store)
         with self._lock:
             self._written = max(self._written, -1 if shown is None else shown)
+        return shown
 
     def advance(self, commit_ts: int) -> None:
         """The checkpoint row of `commit_ts` is durable."""
@@ -83,7 +88,15 @@ class MetadataFile:
                 commit_ts = self._wanted
                 if commit_ts <= self._written:
                     return
-            self._store.put(METADATA, metadata_bytes(commit_ts))
+            version = self._version
+            self._version = UNSEEN  # until it is known what became of the write
+            self._version = advance(
+                self._store,
+                METADATA,
+                metadata_bytes(commit_ts),
+                version,
+                lambda content: _checkpoint_in(content, self._store) < commit_ts,
+            )
             with self._lock:
                 self._written = commit_ts
                 self._next = self._clock.monotonic() + self._interval

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from afterbay_nodes.storage.store import SMALL_OBJECT, NotFound, ObjectInfo, Part, flat, levels
+from afterbay_nodes.storage.store import SMALL_OBJECT, NotFound, ObjectInfo, Part, Seen, flat, levels
 
 
 class NoopStore:
@@ -27,6 +27,15 @@ class NoopStore:
     def put(self, key: str, data: bytes) -> None:
         """Checks the key."""
         levels(key)
+
+    def replace(self, key: str, data: bytes, previous: str | None) -> str:
+        """Checks the key."""
+        levels(key)
+        return "-"
+
+    def see(self, key: str, limit: int = SMALL_OBJECT) -> Seen:
+        """Raises NotFound."""
+        raise NotFound(key, self.display)
 
     def get(self, key: str, limit: int = SMALL_OBJECT) -> bytes:
         """Raises NotFound."""

@@ -7,6 +7,7 @@ file has is passed over, never overwritten.
 from __future__ import annotations
 
 from afterbay.errors import RunFailed
+from afterbay_nodes.storage.advance import advance
 from afterbay_nodes.storage.layout import Layout
 from afterbay_nodes.storage.store import NotFound, ObjectStore
 
@@ -20,11 +21,26 @@ def index_content(name: str) -> bytes:
 
 def read_index(store: ObjectStore, layout: Layout, directory: str, stem: str, extension: str) -> int:
     """The number that the index names, 0 if there is no index. Raises RunFailed for content that names none."""
-    key = layout.index_file(directory, stem)
     try:
-        content = store.get(key, LONGEST_INDEX)
+        content = store.get(layout.index_file(directory, stem), LONGEST_INDEX)
     except NotFound:
         return 0
+    return _number_in(content, store, layout, directory, stem, extension)
+
+
+def write_index(
+    store: ObjectStore, layout: Layout, directory: str, stem: str, number: int, extension: str, version: str | None
+) -> str:
+    """The index names the file `number` from now on, unless it does already. `version` and result: see `advance`."""
+
+    def behind(content: bytes) -> bool:
+        return _number_in(content, store, layout, directory, stem, extension) < number
+
+    content = index_content(layout.file_name(stem, number, extension))
+    return advance(store, layout.index_file(directory, stem), content, version, behind)
+
+
+def _number_in(content: bytes, store: ObjectStore, layout: Layout, directory: str, stem: str, extension: str) -> int:
     try:
         name = content.decode()
     except UnicodeDecodeError:
@@ -33,7 +49,8 @@ def read_index(store: ObjectStore, layout: Layout, directory: str, stem: str, ex
     if number is None:
         raise RunFailed(
             "index.unreadable",
-            f"the index '{key}' in {store.display} names no file of this pipeline: {content[:100]!r}",
+            f"the index '{layout.index_file(directory, stem)}' in {store.display} names no file of this pipeline: "
+            f"{content[:100]!r}",
             hint=f"it holds the name of the newest {extension} file and a line feed; restore it, or remove it if no "
             "data file is beside it",
         )

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from afterbay.clock import Clock
 from afterbay.node import StoredPosition
 from afterbay.schema import RowPosition, TableSchema
+from afterbay_nodes.storage.advance import UNSEEN
 from afterbay_nodes.storage.dates import DateSeparator
 from afterbay_nodes.storage.layout import DataKey, IndexKey, Layout
-from afterbay_nodes.storage.numbering import index_content, next_number
+from afterbay_nodes.storage.numbering import index_content, next_number, write_index
 from afterbay_nodes.storage.store import ObjectStore
 from afterbay_nodes.storage.versions import choose_version
 
@@ -42,6 +43,7 @@ class PathState:
     day: str = ""
     directory: str = ""
     number: int | None = None  # the last one given out in `directory`; None: the index is to be read
+    index: str | None = UNSEEN  # the version of the index in `directory`, see `advance`
 
     def resolve(
         self,
@@ -83,7 +85,7 @@ class PathState:
         self.day = max(self.day, today)
         directory = layout.data_directory(schema, self.version, self.day)
         if directory != self.directory:
-            self.directory, self.number = directory, None
+            self.directory, self.number, self.index = directory, None, UNSEEN
         self.number = next_number(store, layout, directory, stem, extension, self.number)
         name = layout.file_name(stem, self.number, extension)
         return FilePlace(
@@ -93,6 +95,10 @@ class PathState:
             layout.index_file(directory, stem),
             index_content(name),
         )
+
+    def publish(self, store: ObjectStore, layout: Layout, place: FilePlace, stem: str, extension: str) -> None:
+        """The file at `place`, the last one taken, is whole: the index names it from now on."""
+        self.index = write_index(store, layout, place.directory, stem, place.number, extension, self.index)
 
 
 def newest_day(store: ObjectStore, layout: Layout, version_directory: str, stem: str) -> str:

@@ -2,7 +2,8 @@
 
 New objects are made under the condition that none is there (`If-None-Match: *`); large ones in parts, completed
 under the same condition. A try whose answer was lost may have succeeded: a later refusal is compared byte by byte
-with what was to be written before it counts as somebody else's object.
+with what was to be written before it counts as somebody else's object. What is replaced is replaced under the condition
+that it is still the version that was seen (`If-Match`), so that no write comes late over a newer one.
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ from afterbay_nodes.storage.s3_requests import CREATE_ONLY, S3Requests
 from afterbay_nodes.storage.store import (
     SMALL_OBJECT,
     AlreadyExists,
+    Changed,
     NotFound,
     ObjectInfo,
     Part,
+    Seen,
     StoreOptions,
     flat,
     levels,
@@ -38,6 +41,8 @@ KEYS_PER_DELETE = 1000
 CHUNK = 1 << 20
 PROBE = ".afterbay-probe-"
 """How the objects are called that `check` makes and removes: no name of the protocol begins with a dot."""
+
+NO_SUCH_VERSION: Mapping[str, str] = {"IfMatch": f'"{"0" * 32}"'}
 
 _log = logging.getLogger("afterbay.store")
 
@@ -54,13 +59,14 @@ class S3Store:
         self._retry = retry
         self._requests = S3Requests(place, options, self._guard)
         self._condition: Mapping[str, str] = CREATE_ONLY
+        self._compares = True  # the store knows `If-Match`
 
     def check(self) -> None:
         """See `ObjectStore.check`. Also learns whether the store knows conditional writes."""
         brief = self._retry.within(self._options.check_deadline)
         try:
             brief.run("list", "", lambda: self._requests.page(self._root, None, 1), judge)
-            conditional = brief.run("put", PROBE, self._probe, judge)
+            conditional, self._compares = brief.run("put", PROBE, self._probe, judge)
         except RunFailed as error:
             raise EnvironmentRefused("store.unreachable", error.diagnostics[0].message, hint=error.hint) from error
         if not conditional:
@@ -68,6 +74,12 @@ class S3Store:
             _log.warning(
                 "%s does not know conditional writes: names are looked up before they are written, which protects "
                 "against this run's own repeats, not against a second writer",
+                self.display,
+            )
+        elif not self._compares:
+            _log.warning(
+                "%s does not know conditional replacing: an index or checkpoint file that the network holds back for "
+                "minutes may arrive over a newer one",
                 self.display,
             )
 
@@ -100,16 +112,48 @@ class S3Store:
         views = flat([data], len(data), key)
         self._retry.run("put", key, lambda: self._requests.send(name, views, {}), judge)
 
+    def replace(self, key: str, data: bytes, previous: str | None) -> str:
+        """See `ObjectStore.replace`. The version is the ETag.
+
+        A refusal is settled by what is there: our bytes may have arrived although the answer did not.
+        """
+        name = self._name(key)
+        views = flat([data], len(data), key)
+        condition = self._condition if previous is None else {"IfMatch": previous}
+
+        def attempt() -> str | None:
+            try:
+                return self._requests.send(name, views, condition if self._compares else {})
+            except ClientError as error:
+                if is_taken(error) or is_missing(error):
+                    return None
+                raise
+
+        version = self._retry.run("put", key, attempt, judge)
+        if version is None:
+            try:
+                found = self.see(key)
+            except NotFound:
+                raise Changed(key, self.display) from None
+            if found.data != data:
+                raise Changed(key, self.display)
+            version = found.version
+        return version
+
     def get(self, key: str, limit: int = SMALL_OBJECT) -> bytes:
         """See `ObjectStore.get`."""
+        return self.see(key, limit).data
 
-        def read() -> bytes:
+    def see(self, key: str, limit: int = SMALL_OBJECT) -> Seen:
+        """See `ObjectStore.see`."""
+
+        def read() -> Seen:
             answer = self._get(key, {})
             with answer["Body"] as body:
                 size = int(answer["ContentLength"])
                 if size > limit:
                     raise RunFailed("store.large", f"'{key}' in {self.display} has {size} bytes, over {limit}")
-                return bytes(body.read())
+                return Seen(bytes(body.read()), str(answer["ETag"]))
 
         return self._retry.run("get", key, read, judge)
 
@@ -212,23 +256,28 @@ class S3Store:
             if not token:
                 return
 
-    def _probe(self) -> bool:
-        """True if a second conditional write of one name is refused, as it should be."""
+    def _probe(self) -> tuple[bool, bool]:
+        """Whether the store refuses a second creation of one name, and the replacing of a version that is not there."""
         key = f"{PROBE}{secrets.token_hex(8)}"
         name = self._name(key)
         try:
-            for must_be_refused in (False, True):
-                try:
-                    self._requests.send(name, [], CREATE_ONLY)
-                except ClientError as error:
-                    if must_be_refused and is_taken(error):
-                        return True
-                    if status(error) == 501 or code(error) in ("NotImplemented", "InvalidArgument"):
-                        return False
-                    raise
-            return False
+            self._refuses(name, CREATE_ONLY)
+            creates = self._refuses(name, CREATE_ONLY)
+            return creates, creates and self._refuses(name, NO_SUCH_VERSION)
         finally:
             self._requests.delete([name])
+
+    def _refuses(self, name: str, condition: Mapping[str, str]) -> bool:
+        """True if the condition is not met; False if it is, or if the store does not know it."""
+        try:
+            self._requests.send(name, [], condition)
+        except ClientError as error:
+            if is_taken(error):
+                return True
+            if status(error) == 501 or code(error) in ("NotImplemented", "InvalidArgument"):
+                return False
+            raise
+        return False
 
     def _put_whole(self, key: str, name: str, views: Sequence[memoryview], settle: Callable[[bool], bool]) -> None:
         sent = False

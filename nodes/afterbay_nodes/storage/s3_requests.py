@@ -32,9 +32,10 @@ class S3Requests:
         # A store that is told not to use checksums (AWS_REQUEST_CHECKSUM_CALCULATION) does not know their headers.
         self._checksums = self._client.meta.config.request_checksum_calculation != "when_required"
 
-    def send(self, name: str, views: Sequence[memoryview], condition: Mapping[str, str]) -> None:
-        """Makes or replaces an object."""
-        self._client.put_object(Bucket=self.bucket, Key=name, **self._body(views), **condition, **self._upload)
+    def send(self, name: str, views: Sequence[memoryview], condition: Mapping[str, str]) -> str:
+        """Makes or replaces an object; gives its ETag."""
+        answer = self._client.put_object(Bucket=self.bucket, Key=name, **self._body(views), **condition, **self._upload)
+        return str(answer["ETag"])
 
     def get(self, name: str, more: Mapping[str, str]) -> Any:
         """An object's answer; the caller closes its `Body`."""

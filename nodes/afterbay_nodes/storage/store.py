@@ -31,6 +31,13 @@ class ObjectInfo(NamedTuple):
     size: int
 
 
+class Seen(NamedTuple):
+    """What an object held when it was read, and which version of it that was: an opaque name for `replace`."""
+
+    data: bytes
+    version: str
+
+
 @dataclass(frozen=True, slots=True)
 class StoreOptions:
     """How a store works. Seconds; `connections` bounds the requests side by side.
@@ -68,6 +75,18 @@ class NotFound(RunFailed):
         self.key = key
 
 
+class Changed(RunFailed):
+    """`replace` met another version of the object than the one that it was to replace. It was left as it is."""
+
+    def __init__(self, key: str, where: str) -> None:
+        super().__init__(
+            "store.changed",
+            f"'{key}' in {where} is not what this run last saw or wrote there",
+            hint="two pipelines must not share a root",
+        )
+        self.key = key
+
+
 class ObjectStore(Protocol):
     """An object store. Every method may be called from any thread, and blocks until it is done.
 
@@ -102,6 +121,19 @@ class ObjectStore(Protocol):
 
     def put(self, key: str, data: bytes) -> None:
         """Stores `data`, replacing what is there in one step: a reader sees the old bytes or the new ones."""
+        ...
+
+    def replace(self, key: str, data: bytes, previous: str | None) -> str:
+        """As `put`, but only if the object is still the version `previous` (None: if there is none). Gives the new one.
+
+        A write that was given up, by this process or a dead one, can therefore not arrive later over a newer one. An
+        object that holds `data` already counts as done, whoever wrote it. Raises Changed if it is another version. A
+        store whose writes never come late, or which knows no conditions, does not ask.
+        """
+        ...
+
+    def see(self, key: str, limit: int = SMALL_OBJECT) -> Seen:
+        """As `get`, with the version that `replace` takes."""
         ...
 
     def get(self, key: str, limit: int = SMALL_OBJECT) -> bytes:
