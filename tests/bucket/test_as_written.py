@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tests.reader.paths import StoreShape
 from tests.support.buckets import schema_steps
 from tests.support.cli import afterbay
 from tests.support.nasty_log import nasty_log
-from tests.support.nasty_pipeline import NastyPipeline, canal_pipeline, csv_pipeline
+from tests.support.nasty_pipeline import NastyPipeline, avro_pipeline, canal_pipeline, csv_pipeline, parquet_pipeline
 
 ROWS = 4000
 LAYOUTS: dict[str, tuple[dict[str, Any], StoreShape]] = {
@@ -80,9 +81,12 @@ def test_csv_under_every_layout(layout: str, tmp_path: Path) -> None:
     seen_alike(csv_pipeline(tmp_path, events, lake=options), shape)
 
 
-def test_canal_json(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("pipeline", "extension"), [(canal_pipeline, "json"), (parquet_pipeline, "parquet"), (avro_pipeline, "avro")]
+)
+def test_other_formats(pipeline: Callable[[Path, Path], NastyPipeline], extension: str, tmp_path: Path) -> None:
     events = nasty_log(ROWS).write(tmp_path / "events.jsonl")
-    seen_alike(canal_pipeline(tmp_path, events), StoreShape("json"))
+    seen_alike(pipeline(tmp_path, events), StoreShape(extension))
 
 
 def test_renames_are_told_with_their_old_names(tmp_path: Path) -> None:
