@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,18 @@ def test_against_a_log_and_a_state(tmp_path: Path, capsys: Captured) -> None:
     assert f"column 'v' is 'beatle', in the log 'beetle' ({stored.log}:6)" in capsys.readouterr().err
 
 
+def test_against_a_database(lake: Path, tmp_path: Path, capsys: Captured) -> None:
+    database = f"sqlite:///{tmp_path / 'copy.db'}"
+    assert call(["apply", str(lake), "--to", database, "-q"]) == 0
+    assert call(["verify", str(lake), "--against", database, "--temporal", "native"]) == 0
+    assert f"agrees with the database {database}" in capsys.readouterr().out
+    with sqlite3.connect(tmp_path / "copy.db") as db:
+        db.execute('DELETE FROM "zoo.pets" WHERE id = 3')
+    db.close()
+    assert call(["verify", str(lake), "--against", database]) == 1
+    assert "zoo/pets, table zoo.pets [against.missing] the database lacks 1 rows" in capsys.readouterr().err
+
+
 def test_options_of_csv(tmp_path: Path, capsys: Captured) -> None:
     files = {key: text.replace(",", ";") if key.endswith(".csv") else text for key, text in healthy().items()}
     root = write(tmp_path, files)
@@ -114,6 +127,7 @@ def test_a_transaction_limit(tmp_path: Path, capsys: Captured) -> None:
         ([".", "--state", "none"], 3, "[state.absent]"),
         ([".", "--against", "none/*.jsonl"], 3, "[change_log.missing]"),
         ([".", "--against", "mysql://me:secret@host/db"], 2, "cannot read 'mysql://…'"),
+        ([".", "--against", "-"], 2, "from stdin"),
         ([".", "--faults", "0"], 2, "--faults"),
     ],
 )

@@ -10,6 +10,7 @@ import typer
 from afterbay.errors import PipelineInvalid
 from afterbay.printable import visible
 from afterbay.verbs import AsJson, count, data, note, plural, result, size, table
+from afterbay_nodes.commands.apply import Temporal
 from afterbay_nodes.commands.form_options import (
     DELIMITER,
     NULL,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from afterbay.schema import TableName
     from afterbay_nodes.verify.report import Report, TableCounts, Unchecked
+    from afterbay_nodes.verify.row_digest import Digests
     from afterbay_nodes.verify.verifier import Comparison
 
 EXAMPLES = """\b
@@ -38,6 +40,7 @@ Examples:
   afterbay verify ./orders-files
   afterbay verify s3://bucket/orders --state ./state/orders
   afterbay verify ./orders-files --against 'events/*.jsonl' --json | jq .faults
+  afterbay verify ./orders-files --against duckdb:///copy.duckdb
 
 \b
 Exit code 0: every rule that can be checked holds. 1: a fault. What cannot be checked is listed either way.
@@ -54,7 +57,8 @@ def verify(
         typer.Option(
             "--against",
             metavar="OTHER",
-            help="What the rows are to be equal to: a change log (file or glob). Can be repeated.",
+            help="What the rows are to be equal to: a change log (file or glob), sqlite:///FILE, duckdb:///FILE or "
+            "postgresql://…. Can be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -71,6 +75,9 @@ def verify(
             "--output-raw-change-event", help="The log's source had this option: updates of keys are stored whole."
         ),
     ] = False,
+    temporal: Annotated[
+        Temporal, typer.Option(help="How the database keeps dates and times, as `apply` was told.")
+    ] = Temporal.NATIVE,
     transaction_limit: Annotated[
         str,
         typer.Option(
@@ -93,16 +100,15 @@ def verify(
     """
     from afterbay_nodes.bucket.bucket import open_bucket
     from afterbay_nodes.decoders.decode import Decoders
-    from afterbay_nodes.verify.against_log import AgainstLog
     from afterbay_nodes.verify.against_state import AgainstState
     from afterbay_nodes.verify.row_digest import Digests
     from afterbay_nodes.verify.verifier import verify as verified
 
     form = stored_form(csv_delimiter, csv_quote, csv_null, csv_terminator, csv_binary, csv_commit_ts)
     limit = _bytes(transaction_limit)
-    digests = Digests() if against else None
+    digests = Digests() if any("://" not in other for other in against or ()) else None
     comparisons: list[Comparison] = [] if state is None else [AgainstState(state, sink)]
-    comparisons += [AgainstLog(_log(path), digests, raw_changes=raw_changes) for path in against or () if digests]
+    comparisons += [_other(other, digests, raw_changes=raw_changes, temporal=temporal) for other in against or ()]
     with open_bucket(uri) as bucket:
         report = verified(bucket, Decoders(form), comparisons=comparisons, digests=digests, transaction_limit=limit)
     if as_json:
@@ -118,16 +124,27 @@ def verify(
     return 0 if report.is_clean else 1
 
 
-def _log(other: str) -> str:
-    """The path of a change log. Raises PipelineInvalid for a URI: what is in it may be a secret, and is not told."""
-    scheme, found, _ = other.partition("://")
-    if found:
-        raise PipelineInvalid(
-            "call.invalid",
-            f"--against cannot read '{visible(scheme)}://…'",
-            hint="a change log is a file or a glob, such as 'events/*.jsonl'",
-        )
-    return other
+def _other(other: str, digests: Digests | None, *, raw_changes: bool, temporal: Temporal) -> Comparison:
+    """The comparison with a log or a database. Raises PipelineInvalid, which tells nothing of a URI but its scheme."""
+    scheme = other.partition("://")[0] if "://" in other else ""
+    if digests is not None and not scheme:
+        from afterbay_nodes.verify.against_log import AgainstLog
+
+        if other == "-":
+            raise PipelineInvalid(
+                "call.invalid", "--against cannot read a log from stdin", hint="it may be read twice: give its file"
+            )
+        return AgainstLog(other, digests, raw_changes=raw_changes)
+    if scheme in ("sqlite", "duckdb", "postgresql", "postgres"):
+        from afterbay_nodes.apply.type_table import Temporal as Kept
+        from afterbay_nodes.verify.against_database import AgainstDatabase
+
+        return AgainstDatabase(other, Kept(temporal.value))
+    raise PipelineInvalid(
+        "call.invalid",
+        f"--against cannot read '{visible(scheme)}://…'",
+        hint="a change log is a file or a glob; a database sqlite:///FILE, duckdb:///FILE or postgresql://…",
+    )
 
 
 def _bytes(text: str) -> int:

@@ -39,13 +39,17 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A store that was read: its snapshot, the facts of each indexed file in a reader's order, and what was found."""
+    """A store that was read: its snapshot, and the facts of each indexed file in a reader's order.
+
+    `is_faulty`: a rule is broken already.
+    """
 
     bucket: Bucket
     decoders: Decoders
     snapshot: Snapshot
     files: tuple[FileFacts, ...]
     schemas: tuple[SchemaStep, ...]
+    is_faulty: bool
 
     def rows(self, step: FileStep) -> Iterator[StoredRows]:
         """The rows of a file once more. Raises RunFailed at its first fault."""
@@ -108,7 +112,7 @@ def verify(
     found.faults += order.faults(files)
     found.faults += statements.faults(schemas)
     found.unchecked += [*order.unchecked(), *statements.unchecked(), *_undated(files)]
-    checked = Checked(bucket, decoders, snapshot, files, schemas)
+    checked = Checked(bucket, decoders, snapshot, files, schemas, bool(found.faults))
     for compare in comparisons:
         more = compare(checked)
         found.faults += more.faults
