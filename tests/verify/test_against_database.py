@@ -144,7 +144,7 @@ def test_a_database_that_is_behind(tmp_path: Path, stored: Stored, landed: Lande
 
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
 def test_the_nasty_log(kind: str, tmp_path: Path) -> None:
-    """Every type, with dates as text: zero dates are among them. (PostgreSQL's text holds no NUL, which are there too.)"""
+    """Every type, dates as text: zero dates are among them. (PostgreSQL text holds no NUL, which is there, too.)"""
     events = nasty_log(1000).write(tmp_path / "events.jsonl")
     nasty = csv_pipeline(tmp_path / "n", events)
     assert afterbay("run", nasty.file, cwd=nasty.folder).exit_code == 0
