@@ -108,13 +108,6 @@ def test_alone_it_sees_all_that_the_other_reader_sees(lines: list[bytes], with_o
         alone(stored, StoreShape("csv"), form, data)
 
 
-@settings(max_examples=15, deadline=None)
-@given(lines=histories(), data=st.data())
-def test_alone_it_sees_as_much_of_canal_json(lines: list[bytes], data: st.DataObject) -> None:
-    with stores(lines, FORMATS["canal-json"]) as stored:
-        alone(stored, StoreShape("json"), CanalForm(), data)
-
-
 def alone(stored: Stored, shape: StoreShape, form: CsvDialect | CanalForm, data: st.DataObject) -> None:
     for key, at, byte in damages(stored, data, 12):
         path = stored.lake / key
