@@ -116,7 +116,7 @@ def test_a_damaged_marker_or_count_of_an_avro_block_is_noticed() -> None:
     first, second = fastavro.block_reader(io.BytesIO(data))
     for place in (first.offset, first.offset + 1, first.offset + first.size - 1, second.offset, len(data) - 16):
         assert refused("avro", flipped(data, place)).code == "avro.damaged"
-    assert "cut off" in str(refused("avro", data[: second.offset + 1]))  # within the two bytes of its count
+    assert refused("avro", data[: second.offset + 1]).code == "avro.damaged"  # within the two bytes of its count
 
 
 @pytest.mark.parametrize("codec", ["none", "deflate", "zstandard"])

@@ -73,7 +73,7 @@ class _AvroFile:
         while (block := self._sound(lambda: next(blocks, None))) is not None:
             yield from self._block(block, way)
             end = block.offset + block.size
-        if end != self._data.size:  # fastavro takes the cut-off head of a block for the end of the file
+        if end != self._data.size:  # fastavro without its C part ends quietly in a block's head
             raise self._bad("avro.damaged", "the last block is cut off", 0)
 
     def _block(self, block: Any, way: AvroWay) -> Iterator[StoredRows]:
