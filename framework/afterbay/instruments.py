@@ -20,13 +20,14 @@ BYTES = tuple(float(1 << power) for power in range(10, 31, 2))
 
 @dataclass(frozen=True, slots=True)
 class SpoolLevels:
-    """What a spool holds now. Bytes, headers included."""
+    """What a spool holds now. Bytes, headers included. `held_back`: what the source is held back for, or ""."""
 
     memory: int
     disk: int
     quota: int
     segments: int
     entries: int
+    held_back: str = ""
 
 
 class Observed(Protocol):

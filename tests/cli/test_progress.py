@@ -46,7 +46,7 @@ def test_a_snapshot_reads_rows_files_spool_and_lag() -> None:
     telemetry.node("lake").flushed(FlushReason.SIZE, 100, 2500, 0.1)
     telemetry.watch_spool("spool", lambda: SpoolLevels(memory=10, disk=20, quota=100, segments=1, entries=2))
     telemetry.watch_lag(lambda: {"changes/0": 0.5, "changes/1": 2.0})
-    assert Snapshot.take(chain(), telemetry, 3.0) == Snapshot(3.0, 120, 100, 2500, 1, 10, 20, 2.0)
+    assert Snapshot.take(chain(), telemetry, 3.0) == Snapshot(3.0, 120, 100, 2500, 1, 10, 20, 2.0, 100)
 
 
 def test_plain_lines_come_every_two_seconds_with_the_rates_since_the_last(capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,6 +64,14 @@ def test_plain_lines_come_every_two_seconds_with_the_rates_since_the_last(capsys
         "00:04  rows in 4,400 (1,000/s)  stored 3,960 (2.0 MB/s)  files 4  spool 3.0 MiB memory, 1.0 GiB disk  "
         "checkpoint lag 0.25 s",
     ]
+
+
+def test_a_source_that_is_held_back_is_seen_with_the_room_there_is() -> None:
+    telemetry = Telemetry("orders")
+    now = SpoolLevels(memory=3 << 20, disk=1 << 20, quota=16 << 20, segments=1, entries=2, held_back="memory")
+    telemetry.watch_spool("spool", lambda: now)
+    fields = dict(Snapshot.take(chain(), telemetry, 3.0).fields(Snapshot(0.0)))
+    assert fields["spool"] == "3.0 MiB memory, 1.0 MiB disk of 16.0 MiB, held back (memory)"
 
 
 def test_a_run_shorter_than_a_line_still_shows_one(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from afterbay.errors import Cancelled
-from afterbay.spool.budget import ENTRY_OVERHEAD
 from afterbay.spool.faults import SpoolMisuse
-from afterbay.spool.limits import Limits
+from afterbay.spool.limits import ENTRY_OVERHEAD, Limits
 from afterbay.spool.segments import HEADER_BYTES
 from afterbay.units import GIB, MIB
 from tests.support.encoded import encoded
@@ -163,6 +162,47 @@ def test_the_high_watermark_suppresses_the_source_and_the_low_one_resumes_it(tmp
             held.pop(0).release()
         assert window.under_way == 0
         assert not bench.spool.pressure.over()
+
+
+def test_a_source_that_is_held_back_is_told_what_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with opened(tmp_path / "spool", ON_DISK) as bench:
+        assert bench.spool.levels().held_back == ""
+        held = [bench.spool.put(encoded(bytes(20_000))) for _ in range(41)]
+        assert bench.spool.levels().held_back == "quota"
+        for entry in held:
+            entry.release()
+        bench.spool.drain()
+        assert bench.spool.levels().held_back == ""
+    assert not caplog.records, "that is what a quota is for"
+
+
+def test_small_batches_that_use_up_memory_before_the_quota_are_warned_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    limits = Limits(quota=GIB, memory=100 * ENTRY_OVERHEAD, segment=MIB)
+    with opened(tmp_path / "spool", limits) as bench:
+        for _ in range(2):
+            held = [bench.spool.put(encoded(b"few")) for _ in range(97)]
+            assert bench.spool.levels().held_back == "memory"
+            for entry in held:
+                entry.release()
+            bench.spool.drain()
+            assert bench.spool.levels().held_back == ""
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "0.1 MiB of its quota of 1GiB used" in record.getMessage()
+    assert f"each costs {ENTRY_OVERHEAD} bytes" in record.getMessage()
+
+
+def test_the_number_of_batches_that_are_sure_of_the_disk_is_kept(tmp_path: Path) -> None:
+    """With memory full of payloads: what `plan` says is what the spool takes."""
+    limits = Limits(quota=GIB, memory=200 * ENTRY_OVERHEAD, segment=MIB)
+    assert limits.sure_on_disk == 50
+    with opened(tmp_path / "spool", limits) as bench:
+        held = [bench.spool.put(encoded(bytes(148 * ENTRY_OVERHEAD)))]
+        held += [bench.spool.put(encoded(b"x" * ENTRY_OVERHEAD)) for _ in range(limits.sure_on_disk)]
+        assert [entry.in_memory for entry in held] == [True] + [False] * 50
+        assert bench.meter.totals.quota_waits == 0
 
 
 def test_entries_without_bytes_are_bounded_by_what_they_cost_the_heap(tmp_path: Path) -> None:

@@ -9,9 +9,8 @@ import pytest
 
 from afterbay.errors import RunFailed
 from afterbay.messages import EncodedBatch
-from afterbay.spool.budget import ENTRY_OVERHEAD
 from afterbay.spool.faults import SpoolMisuse
-from afterbay.spool.limits import Limits
+from afterbay.spool.limits import ENTRY_OVERHEAD, Limits
 from tests.support.encoded import encoded
 from tests.support.spool import PATIENCE, SMALL, FaultyFiles, in_thread, opened
 

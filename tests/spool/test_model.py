@@ -12,8 +12,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
-from afterbay.spool.budget import ENTRY_OVERHEAD
 from afterbay.spool.faults import SpoolMisuse
+from afterbay.spool.limits import ENTRY_OVERHEAD
 from afterbay.spool.segments import HEADER_BYTES
 from afterbay.spool.spool import Entry
 from tests.support.encoded import encoded

@@ -24,7 +24,7 @@ from tests.support.spool import StillClock
 def test_the_defaults() -> None:
     node = Spool()
     assert node.limits == Limits(10 * GIB, 256 * MIB, 64 * MIB)
-    assert node.facts() == {"quota": "10GiB", "memory": "256MiB"}
+    assert node.facts() == {"quota": "10GiB", "memory": "256MiB", "on disk": "43,690 batches"}
     assert list(node.check()) == []
     assert node.capabilities.spools
     assert node.identity() == {}, "what is at rest here is discarded by a start: a state need not remember how"
@@ -33,7 +33,7 @@ def test_the_defaults() -> None:
 def test_sizes_are_written_as_people_write_them() -> None:
     node = Spool.model_validate({"disk_quota": "1GiB", "memory": "32MiB", "segment": "1MiB", "dir": "/var/spool/a"})
     assert node.limits == Limits(GIB, 32 * MIB, MIB)
-    assert node.facts() == {"quota": "1GiB", "memory": "32MiB"}
+    assert node.facts() == {"quota": "1GiB", "memory": "32MiB", "on disk": "5,461 batches"}
 
 
 @pytest.mark.parametrize(

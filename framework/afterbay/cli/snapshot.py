@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Totals `seconds` after the start. Sizes are bytes; `lag` is seconds of the slowest partition, None if unknown."""
+    """Totals `seconds` after the start. Sizes are bytes; `lag` is seconds of the slowest partition, None if unknown.
+
+    `held_back`: what a spool holds its source back for, "" if none does.
+    """
 
     seconds: float
     rows_in: int = 0
@@ -24,6 +27,8 @@ class Snapshot:
     spool_memory: int = 0
     spool_disk: int = 0
     lag: float | None = None
+    spool_quota: int = 0
+    held_back: str = ""
 
     @classmethod
     def take(cls, plan: Plan, telemetry: Telemetry, seconds: float) -> Snapshot:
@@ -41,6 +46,8 @@ class Snapshot:
             spool_memory=sum(levels.memory for levels in spools),
             spool_disk=sum(levels.disk for levels in spools),
             lag=max(telemetry.lag().values(), default=None),
+            spool_quota=sum(levels.quota for levels in spools),
+            held_back=next((levels.held_back for levels in spools if levels.held_back), ""),
         )
 
     def fields(self, since: Snapshot) -> tuple[tuple[str, str], ...]:
@@ -52,6 +59,11 @@ class Snapshot:
             ("rows in", f"{count(self.rows_in)} ({count(round(rows))}/s)"),
             ("stored", f"{count(self.rows_stored)} ({megabytes:.1f} MB/s)"),
             ("files", count(self.files)),
-            ("spool", f"{size(self.spool_memory)} memory, {size(self.spool_disk)} disk"),
+            ("spool", self._spool()),
             ("checkpoint lag", "-" if self.lag is None else duration(self.lag)),
         )
+
+    def _spool(self) -> str:
+        used = f"{size(self.spool_memory)} memory, {size(self.spool_disk)} disk"
+        held = f", held back ({self.held_back})" if self.held_back else ""
+        return used + (f" of {size(self.spool_quota)}" if self.spool_quota else "") + held

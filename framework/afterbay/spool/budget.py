@@ -19,17 +19,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 
 from afterbay.clock import Clock
 from afterbay.credit import Credit
 from afterbay.errors import AfterbayError, Cancelled
 from afterbay.spool.faults import SpoolMisuse
-from afterbay.spool.limits import Limits
+from afterbay.spool.limits import ENTRY_OVERHEAD, Limits
 
-ENTRY_OVERHEAD = 1536
-"""Bytes charged for each live entry beside its payload: its objects on the heap, its claims on the way to the store,
-and its row in the catalog. docs/adr/0010-spool-admission.md says what was measured and what was estimated."""
+
+class HeldBack(StrEnum):
+    """What it is that the source is held back for."""
+
+    NOTHING = ""
+    QUOTA = "quota"
+    MEMORY = "memory"  # it pays for no more entries, while the quota has room
 
 
 class Placement(Enum):
@@ -93,6 +97,14 @@ class Budget:
         """True from the high watermark on until the low one, and while an entry waits for room."""
         with self._changed:
             return self._high or self._waiting > 0
+
+    def held_back(self) -> HeldBack:
+        """What the source is held back for while `over` holds."""
+        with self._changed:
+            if not self._high and not self._waiting:
+                return HeldBack.NOTHING
+            starved = self._heap > self._low_heap and self._heap + self._disk <= self._low_total
+            return HeldBack.MEMORY if starved else HeldBack.QUOTA
 
     def subscribe(self, wake: Callable[[], None]) -> None:
         """Calls `wake()` each time the high watermark is passed and each time an entry starts to wait."""

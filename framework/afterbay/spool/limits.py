@@ -9,6 +9,9 @@ from afterbay.units import GIB, MIB
 DEFAULT_QUOTA = 10 * GIB
 MOST_MEMORY = 256 * MIB
 MOST_SEGMENT = 64 * MIB
+ENTRY_OVERHEAD = 1536
+"""Bytes charged for each live entry beside its payload: its objects on the heap, its claims on the way to the store,
+and its row in the catalog. docs/adr/0010-spool-admission.md and 0013 say what was measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,11 @@ class Limits:
     def reserve(self) -> int:
         """The part of `memory` that payloads may not take: it pays for entries on disk."""
         return self.memory // 4
+
+    @property
+    def sure_on_disk(self) -> int:
+        """How many entries may lie on disk even while memory is full of payloads: what the reserve pays for."""
+        return max(1, self.reserve // ENTRY_OVERHEAD)
 
 
 def _rounded(size: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -17,14 +18,17 @@ from afterbay.instruments import SpoolLevels
 from afterbay.messages import BatchHead, EncodedBatch, SpoolEntry
 from afterbay.node import SpoolOperator
 from afterbay.pressure import Pressure
-from afterbay.spool.budget import Budget, Placement
+from afterbay.spool.budget import Budget, HeldBack, Placement
 from afterbay.spool.catalog import Catalog
 from afterbay.spool.faults import SpoolMisuse
 from afterbay.spool.files import Files, SystemFiles
 from afterbay.spool.folder import CATALOG_FILE, Folder
-from afterbay.spool.limits import Limits
+from afterbay.spool.limits import ENTRY_OVERHEAD, Limits
 from afterbay.spool.segments import HEADER_BYTES, Segments, Slot
 from afterbay.telemetry import NodeMeter
+from afterbay.units import MIB, format_bytes
+
+log = logging.getLogger("afterbay.spool")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,9 @@ class Reservoir(SpoolOperator[EncodedBatch, SpoolEntry]):
         self._budget = Budget(limits, clock)
         self._catalog = Catalog(folder.path / CATALOG_FILE, meter.name, limits.quota, clock, self._budget.fail)
         self._segments = Segments(folder, limits, files, self._budget, self._catalog)
+        self._limits = limits
+        self._told = False
+        self._budget.subscribe(self._tell_of_memory)
         meter.watch_spool(self.levels)
 
     @classmethod
@@ -118,7 +125,8 @@ class Reservoir(SpoolOperator[EncodedBatch, SpoolEntry]):
     def levels(self) -> SpoolLevels:
         """What is held now. Bytes, overhead and headers included."""
         usage = self._budget.usage()
-        return SpoolLevels(usage.heap, usage.disk, self._budget.quota, self._segments.count, usage.entries)
+        held = self._budget.held_back()
+        return SpoolLevels(usage.heap, usage.disk, self._budget.quota, self._segments.count, usage.entries, held)
 
     def references(self) -> dict[str, int]:
         """Live entries by segment file name."""
@@ -185,6 +193,23 @@ class Reservoir(SpoolOperator[EncodedBatch, SpoolEntry]):
             self._budget.memory_entry_gone(at.kept)
         else:
             self._segments.release(at)
+
+    def _tell_of_memory(self) -> None:
+        """Says once that small batches keep the quota from being used. In the putting thread, which holds no lock."""
+        if self._told or self._budget.held_back() is not HeldBack.MEMORY:
+            return
+        self._told = True
+        usage, limits = self._budget.usage(), self._limits
+        log.warning(
+            "spool '%s' holds the source back with %.1f MiB of its quota of %s used: `memory: %s` pays for no more "
+            "batches (%d wait, each costs %d bytes of it, on disk too): give it more `memory`, or larger batches",
+            self._meter.name,
+            (usage.heap + usage.disk) / MIB,
+            format_bytes(limits.quota),
+            format_bytes(limits.memory),
+            usage.entries,
+            ENTRY_OVERHEAD,
+        )
 
     def drain(self) -> None:
         """Returns when catalog and folder show everything that was done before. Raises what stopped the catalog."""

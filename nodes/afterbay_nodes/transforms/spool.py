@@ -18,9 +18,14 @@ from afterbay.units import ByteSize, format_bytes
 class Spool(Transform[EncodedBatch, SpoolEntry]):
     """Takes encoded batches to rest, so that a slow or absent store does not stop the source.
 
-    Batches stay in memory up to `memory` bytes, then go to segment files; both together stay within `disk_quota`. Above
-    80 % of it the source is held back and the sink flushes, until 60 %. What lies here can be sent again by the source:
-    a start discards what the last run left and goes on from the checkpoint.
+    Batches stay in memory up to three quarters of `memory`, then go to segment files; both together stay within
+    `disk_quota`. Above 80 % of it the source is held back and the sink flushes, until 60 %. What lies here can be sent
+    again by the source: a start discards what the last run left and goes on from the checkpoint.
+
+    Each batch costs 1.5 KiB of `memory` beside its rows, on disk too; the last quarter is kept for that. So small
+    batches use up `memory` before `disk_quota`: with the defaults 43 690 batches are sure of their place on disk, and
+    10 GiB are full only with batches of 240 KiB or more. `plan` tells the number; four times the `memory` is four times
+    the batches. A run that is held back for its memory says so, once as a warning and in its progress.
     """
 
     type_name: ClassVar[str] = "spool"
@@ -31,7 +36,9 @@ class Spool(Transform[EncodedBatch, SpoolEntry]):
         DEFAULT_QUOTA, gt=0, description="bytes it may hold, memory and disk together", examples=["10GiB"]
     )
     memory: ByteSize | None = Field(
-        None, description="bytes of that in memory; default: min(0.2 x disk_quota, 256MiB)", examples=["256MiB"]
+        None,
+        description="bytes of that in memory, 1.5 KiB a batch included; default: min(0.2 x disk_quota, 256MiB)",
+        examples=["256MiB"],
     )
     segment: ByteSize | None = Field(
         None, gt=0, description="bytes of one segment file; default: min(64MiB, disk_quota / 4)", examples=["64MiB"]
@@ -64,9 +71,13 @@ class Spool(Transform[EncodedBatch, SpoolEntry]):
                 )
 
     def facts(self) -> Mapping[str, str]:
-        """Quota and memory."""
+        """Quota, memory, and how many batches are sure of a place on disk."""
         limits = self.limits
-        return {"quota": format_bytes(limits.quota), "memory": format_bytes(limits.memory)}
+        return {
+            "quota": format_bytes(limits.quota),
+            "memory": format_bytes(limits.memory),
+            "on disk": f"{limits.sure_on_disk:,} batches",
+        }
 
     def open(self, context: TransformContext) -> SpoolOperator[EncodedBatch, SpoolEntry]:
         """Takes its folder and starts empty."""
