@@ -9,6 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from opentelemetry import metrics
@@ -30,11 +31,24 @@ class SpoolLevels:
     held_back: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class StoreOutage:
+    """A store's operation that fails and is tried again: since when (wall time), for how long, how often, and why."""
+
+    operation: str
+    key: str
+    reason: str
+    since: datetime
+    seconds: float
+    tries: int
+
+
 class Observed(Protocol):
     """A run, as gauges see it."""
 
     def queues(self) -> Mapping[str, tuple[int, int]]: ...
     def spools(self) -> Mapping[str, SpoolLevels]: ...
+    def outage_seconds(self) -> Mapping[str, float]: ...
     def lag(self) -> Mapping[str, float]: ...
 
 
@@ -98,6 +112,12 @@ class Instruments:
         gauge("afterbay.spool.segments", [self._each(_spool("segments"))], unit="{segment}")
         gauge("afterbay.spool.entries", [self._each(_spool("entries"))], unit="{entry}")
         gauge(
+            "afterbay.store.outage",
+            [self._each(_outage)],
+            unit="s",
+            description="For how long a store's operation has been failing; 0 when the store works",
+        )
+        gauge(
             "afterbay.checkpoint.lag",
             [self._each(_checkpoint_lag)],
             unit="s",
@@ -125,6 +145,10 @@ def _queue_bytes(run: Observed) -> Iterable[Observation]:
 
 def _spool(part: str) -> _Look:
     return lambda run: [Observation(getattr(levels, part), {"node": name}) for name, levels in run.spools().items()]
+
+
+def _outage(run: Observed) -> Iterable[Observation]:
+    return [Observation(seconds, {"node": name}) for name, seconds in run.outage_seconds().items()]
 
 
 def _checkpoint_lag(run: Observed) -> Iterable[Observation]:

@@ -23,7 +23,7 @@ from opentelemetry import trace
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import Tracer, TracerProvider
 
-from afterbay.instruments import SpoolLevels, instruments_of
+from afterbay.instruments import SpoolLevels, StoreOutage, instruments_of
 
 
 class CleanupResult(StrEnum):
@@ -88,6 +88,7 @@ class Telemetry:
         self._lock = threading.Lock()
         self._queues: dict[str, Callable[[], tuple[int, int]]] = {}
         self._spools: dict[str, Callable[[], SpoolLevels]] = {}
+        self._outages: dict[str, Callable[[], StoreOutage | None]] = {}
         self._lag: Callable[[], dict[str, float]] = dict
 
     def node(self, name: str) -> NodeMeter:
@@ -107,6 +108,11 @@ class Telemetry:
         with self._lock:
             self._spools[name] = levels
 
+    def watch_outage(self, name: str, outage: Callable[[], StoreOutage | None]) -> None:
+        """Registers what a node's store fails at."""
+        with self._lock:
+            self._outages[name] = outage
+
     def watch_lag(self, lag: Callable[[], dict[str, float]]) -> None:
         """Registers the checkpoint lag, seconds per partition."""
         self._lag = lag
@@ -122,6 +128,19 @@ class Telemetry:
         with self._lock:
             watched = dict(self._spools)
         return {name: levels() for name, levels in watched.items()}
+
+    def outages(self) -> dict[str, StoreOutage]:
+        """The stores that are out of reach now, by node."""
+        with self._lock:
+            watched = dict(self._outages)
+        return {name: found for name, outage in watched.items() if (found := outage()) is not None}
+
+    def outage_seconds(self) -> dict[str, float]:
+        """For how long each store that is watched has been out of reach, 0 where it is not, by node."""
+        out = self.outages()
+        with self._lock:
+            watched = list(self._outages)
+        return {name: out[name].seconds if name in out else 0.0 for name in watched}
 
     def lag(self) -> dict[str, float]:
         """The checkpoint lag now, seconds per partition."""
@@ -230,3 +249,7 @@ class NodeMeter:
     def watch_spool(self, levels: Callable[[], SpoolLevels]) -> None:
         """Registers this node's spool levels."""
         self._telemetry.watch_spool(self.name, levels)
+
+    def watch_outage(self, outage: Callable[[], StoreOutage | None]) -> None:
+        """Registers what this node's store fails at."""
+        self._telemetry.watch_outage(self.name, outage)

@@ -6,6 +6,7 @@ import io
 import logging
 import re
 import sys
+from datetime import UTC, datetime
 
 import pytest
 from rich.console import Console
@@ -17,10 +18,11 @@ from afterbay.cli.progress import (
     QuietProgress,
     attach_logs,
     detach_logs,
+    fitting,
     open_progress,
 )
 from afterbay.cli.snapshot import Snapshot
-from afterbay.instruments import SpoolLevels
+from afterbay.instruments import SpoolLevels, StoreOutage
 from afterbay.telemetry import FlushReason, Telemetry
 from tests.support.plans import chain
 
@@ -72,6 +74,20 @@ def test_a_source_that_is_held_back_is_seen_with_the_room_there_is() -> None:
     telemetry.watch_spool("spool", lambda: now)
     fields = dict(Snapshot.take(chain(), telemetry, 3.0).fields(Snapshot(0.0)))
     assert fields["spool"] == "3.0 MiB memory, 1.0 MiB disk of 16.0 MiB, held back (memory)"
+
+
+def test_a_store_that_fails_is_seen_as_long_as_it_does() -> None:
+    telemetry = Telemetry("orders")
+    outage: list[StoreOutage | None] = [StoreOutage("put", "a.csv", "refused", datetime(2026, 1, 1, tzinfo=UTC), 38, 9)]
+    telemetry.node("lake").watch_outage(lambda: outage[0])
+
+    def fields() -> dict[str, str]:
+        return dict(Snapshot.take(chain(), telemetry, 3.0).fields(Snapshot(0.0)))
+
+    assert fields()["store failing"] == "38.0 s (put)"
+    assert ("store failing", "38.0 s (put)") in fitting(list(fields().items()), 40), "what matters most stays"
+    outage[0] = None
+    assert "store failing" not in fields()
 
 
 def test_a_run_shorter_than_a_line_still_shows_one(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from afterbay.cli.app import call
 from afterbay.cli.starter import Source, pipeline_name
 from afterbay.errors import RunFailed
-from afterbay.state.status import IntentStatus, StateStatus
+from afterbay.state.status import IntentStatus, OutageStatus, StateStatus
 from tests.support.fake_run import FakeRun, ends, goes_on
 
 PIPELINE = """\
@@ -194,11 +194,14 @@ class TestStatus:
             migrations=(),
             created_at="2024-01-01T00:00:00+00:00",
             updated_at=None,
+            outages={"lake": OutageStatus("put", "a/b/1/CDC1.csv", "refused", "2024-01-01T00:00:09+00:00")},
         )
         monkeypatch.setattr("afterbay.state.status.read_status", lambda _: found)
         assert call(["status", "--state", "state"]) == 0
         out = capsys.readouterr().out
         assert "checkpoint    none yet" in out
+        failing = "lake: put of 'a/b/1/CDC1.csv' since 2024-01-01T00:00:09+00:00: refused  (tried again)"
+        assert f"failing       {failing}\n" in out
         assert "under way     2 files, 3 rows  (begun by a run that died; the next run settles them)" in out
 
     def test_without_a_state_it_says_what_to_do(self, orders: str, capsys: Captured) -> None:

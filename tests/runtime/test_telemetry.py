@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from afterbay.instruments import SpoolLevels
+from afterbay.instruments import SpoolLevels, StoreOutage
 from afterbay.messages import DdlKind, SchemaChange, TableChange
 from afterbay.runtime.ledger import Ledger
 from afterbay.runtime.outlet import SchemaWriter
@@ -137,6 +138,11 @@ def test_a_cleanup_tells_files_bytes_and_duration_by_its_result(measured: Measur
 def test_levels_queues_and_lag_are_observed(measured: Measured) -> None:
     measured.meter.watch_spool(lambda: SpoolLevels(memory=1, disk=2, quota=10, segments=3, entries=4))
     measured.telemetry.watch_queue("a->b", lambda: (5, 600))
+    out = StoreOutage("put", "a.csv", "refused", datetime(2026, 1, 1, tzinfo=UTC), 38.0, 9)
+    measured.meter.watch_outage(lambda: out)
+    measured.telemetry.node("other").watch_outage(lambda: None)
+    outages = measured.points("afterbay.store.outage").items()
+    assert {dict(at)["node"]: point.value for at, point in outages} == {"lake": 38.0, "other": 0.0}
     measured.telemetry.watch_lag(lambda: {"log": 1.5})
     assert [point.value for point in measured.points("afterbay.spool.disk").values()] == [2]
     assert [point.value for point in measured.points("afterbay.queue.bytes").values()] == [600]

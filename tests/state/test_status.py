@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from afterbay.errors import EnvironmentRefused
-from afterbay.state.status import IntentStatus, SinkStatus, read_status
+from afterbay.instruments import StoreOutage
+from afterbay.state.status import IntentStatus, OutageStatus, SinkStatus, read_status
 from tests.support.state import PIPELINE, SINK, SOURCE, Run, image, intent, open_state, schema
 
 
@@ -83,3 +86,28 @@ def test_of_a_killed_run_the_log_is_read_and_left_for_the_next_start(tmp_path: P
     state = open_state(killed)
     assert state.restart.checkpoints[SOURCE].commit_ts == 7
     state.close()
+
+
+OUTAGE = StoreOutage("put", "s/a/1/CDC1.csv", "connection \x1b[31mrefused", datetime(2026, 3, 1, tzinfo=UTC), 9.0, 5)
+
+
+def test_a_store_that_the_run_cannot_reach_is_seen_until_it_works_again(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.state.note_outage(SINK, OUTAGE)
+    run.state.note_outage(SINK, OUTAGE)
+    told = OutageStatus("put", "s/a/1/CDC1.csv", "connection \\x1b[31mrefused", "2026-03-01T00:00:00.000+00:00")
+    assert read_status(tmp_path).outages == {SINK: told}
+    assert read_status(tmp_path).to_dict()["outages"] == {SINK: asdict(told)}
+    run.state.note_outage(SINK, None)
+    assert read_status(tmp_path).outages == {}
+    run.state.close()
+
+
+def test_what_a_dead_run_could_not_reach_is_no_news(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.state.note_outage(SINK, OUTAGE)
+    run.state.close()
+    assert read_status(tmp_path).outages == {}, "nobody runs"
+    again = Run(tmp_path)
+    assert read_status(tmp_path).outages == {}
+    again.state.close()

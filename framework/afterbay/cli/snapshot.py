@@ -9,6 +9,7 @@ from afterbay.cli.amounts import count, duration, size
 
 if TYPE_CHECKING:
     from afterbay.compile.plan import Plan
+    from afterbay.instruments import StoreOutage
     from afterbay.telemetry import Telemetry
 
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 class Snapshot:
     """Totals `seconds` after the start. Sizes are bytes; `lag` is seconds of the slowest partition, None if unknown.
 
-    `held_back`: what a spool holds its source back for, "" if none does.
+    `held_back`: what a spool holds its source back for, "" if none does. `outage`: the longest of a store, if any.
     """
 
     seconds: float
@@ -29,6 +30,7 @@ class Snapshot:
     lag: float | None = None
     spool_quota: int = 0
     held_back: str = ""
+    outage: StoreOutage | None = None
 
     @classmethod
     def take(cls, plan: Plan, telemetry: Telemetry, seconds: float) -> Snapshot:
@@ -48,6 +50,7 @@ class Snapshot:
             lag=max(telemetry.lag().values(), default=None),
             spool_quota=sum(levels.quota for levels in spools),
             held_back=next((levels.held_back for levels in spools if levels.held_back), ""),
+            outage=max(telemetry.outages().values(), key=lambda outage: outage.seconds, default=None),
         )
 
     def fields(self, since: Snapshot) -> tuple[tuple[str, str], ...]:
@@ -61,6 +64,7 @@ class Snapshot:
             ("files", count(self.files)),
             ("spool", self._spool()),
             ("checkpoint lag", "-" if self.lag is None else duration(self.lag)),
+            *([("store failing", f"{duration(self.outage.seconds)} ({self.outage.operation})")] if self.outage else []),
         )
 
     def _spool(self) -> str:

@@ -67,6 +67,9 @@ def _text(found: StateStatus) -> str:
     if not found.checkpoints:
         facts.append(("checkpoint", "none yet"))
     facts.extend(("stored", f"{name}: {_stored(sink)}") for name, sink in found.sinks.items())
+    for name, outage in found.outages.items():
+        text = f"{name}: {outage.operation} of '{outage.key}' since {outage.since}: {outage.reason}"
+        facts.append(("failing", f"{text}  (tried again)"))
     if found.intents:
         rows = sum(intent.rows for intent in found.intents)
         fate = "being written" if found.locked else "begun by a run that died; the next run settles them"

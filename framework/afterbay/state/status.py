@@ -1,7 +1,7 @@
 """What a state directory says, read while a run goes on or without one.
 
 The database is opened read-only and read in one snapshot, so that the figures belong together. Nothing is migrated:
-only columns that the first version had are read, and a newer version is refused.
+what a later version added is read only where it is there, and a newer version is refused.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from afterbay.errors import EnvironmentRefused
@@ -50,11 +50,22 @@ class SinkStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class OutageStatus:
+    """A store that the run cannot reach: what fails and is tried again, why, and since when (ISO 8601)."""
+
+    operation: str
+    key: str
+    reason: str
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
 class StateStatus:
     """A state directory at one moment.
 
     `holder` is None also for an instant in which a starting run has not written its name. `schemas`: stored table
     schemas per partition. `migrations`: the database's version. `updated_at`: the last checkpoint's, ISO 8601, or None.
+    `outages`: by sink, what the run that goes on cannot reach.
     """
 
     directory: Path
@@ -68,6 +79,7 @@ class StateStatus:
     migrations: tuple[str, ...]
     created_at: str
     updated_at: str | None
+    outages: Mapping[str, OutageStatus] = field(default_factory=dict)
 
     @property
     def files(self) -> int:
@@ -135,6 +147,7 @@ def read_status(directory: Path) -> StateStatus:
                 migrations=migrations,
                 created_at=row[1],
                 updated_at=max((item.updated_at for item in checkpoints.values()), default=None),
+                outages=_outages(connection) if lock.locked and "m0004_outages" in migrations else {},
             )
     except sqlite3.Error as error:
         raise refusal(error, directory) from error
@@ -170,6 +183,11 @@ def _sinks(connection: sqlite3.Connection) -> dict[str, SinkStatus]:
     return {
         sink: SinkStatus(files, stored, size, ddls, positions.get(sink, 0)) for sink, files, stored, size, ddls in rows
     }
+
+
+def _outages(connection: sqlite3.Connection) -> dict[str, OutageStatus]:
+    rows = connection.execute("select sink, operation, key, reason, since from outages order by sink")
+    return {sink: OutageStatus(operation, key, reason, since) for sink, operation, key, reason, since in rows}
 
 
 def _intents(connection: sqlite3.Connection) -> tuple[IntentStatus, ...]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from afterbay.clock import Clock
+from afterbay.instruments import StoreOutage
 from afterbay.node import ResumePoint, StoredPosition
 from afterbay.runtime.ledger import Ledger, Token
 from afterbay.schema import Json, TableSchema
@@ -186,6 +187,11 @@ class State:
         check_text(sink=sink, day=day)
         self._settling(lambda tables: tables.cleaned_before(sink, day))
 
+    def note_outage(self, sink: str, outage: StoreOutage | None) -> None:
+        """The sink's store fails, or (None) works again: for `status`. Forgotten at the next start."""
+        check_text(sink=sink)
+        self._owner.call(lambda tables: tables.note_outage(sink, outage))
+
     def directory_number(self, sink: str, directory: str) -> int | None:
         """The last number used in a directory (an open file's included), or None: the state has not met it."""
         check_text(sink=sink, directory=directory)
@@ -267,6 +273,7 @@ def _check_owner(
 def _load(connection: sqlite3.Connection, clock: Clock) -> Restart:
     tables, history = Tables(connection, clock), SchemaHistory(connection)
     connection.execute("begin immediate")
+    tables.forget_outages()
     checkpoints = tables.checkpoints()
     history.keep_in_force(checkpoints)
     schemas = history.in_force()

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 
 from afterbay.clock import Clock
 from afterbay.errors import Place, RunFailed
+from afterbay.instruments import StoreOutage
 from afterbay.node import ResumePoint, StoredPosition
+from afterbay.printable import visible
 from afterbay.schema import RowPosition
 from afterbay.state.codec import decode_commit_ts, decode_object, encode_commit_ts, encode_cursor
 from afterbay.state.records import Intent, OpenIntent, StoredTotals
@@ -150,6 +152,20 @@ class Tables:
     def forget_ddls(self, commit_ts: int) -> None:
         """DDLs at or below every partition's checkpoint are not sent again: nobody will ask for them (I8)."""
         self._connection.execute("delete from ddls where commit_ts <= ?", (encode_commit_ts(commit_ts),))
+
+    def note_outage(self, sink: str, outage: StoreOutage | None) -> None:
+        """What the sink's store fails at; None: it works."""
+        self._connection.execute("delete from outages where sink = ?", (sink,))
+        if outage is not None:
+            told = (outage.operation, visible(outage.key), visible(outage.reason))
+            self._connection.execute(
+                "insert into outages (sink, operation, key, reason, since) values (?, ?, ?, ?, ?)",
+                (sink, *told, outage.since.isoformat(timespec="milliseconds")),
+            )
+
+    def forget_outages(self) -> None:
+        """What a dead run noted."""
+        self._connection.execute("delete from outages")
 
     def cleaned_before(self, sink: str, day: str) -> None:
         """The sink has removed, or will, what lies below `day`. Never falls."""

@@ -10,12 +10,18 @@ from collections.abc import Callable, Mapping
 
 from sqlite_utils import Database, Migrations
 
-from afterbay_migrations.checkpoint import m0001_initial, m0002_files_behind_positions, m0003_cleaned_before
+from afterbay_migrations.checkpoint import (
+    m0001_initial,
+    m0002_files_behind_positions,
+    m0003_cleaned_before,
+    m0004_outages,
+)
 
 STEPS: Mapping[str, Callable[[Database], None]] = {
     "m0001_initial": m0001_initial.migrate,
     "m0002_files_behind_positions": m0002_files_behind_positions.migrate,
     "m0003_cleaned_before": m0003_cleaned_before.migrate,
+    "m0004_outages": m0004_outages.migrate,
 }
 
 CHECKPOINT = Migrations("afterbay.checkpoint")

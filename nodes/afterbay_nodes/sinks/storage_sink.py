@@ -26,6 +26,7 @@ from afterbay_nodes.storage.dates import DateSeparator, time_zone
 from afterbay_nodes.storage.layout import Layout
 from afterbay_nodes.storage.metadata import MetadataFile
 from afterbay_nodes.storage.open import open_store
+from afterbay_nodes.storage.outage import Outages
 from afterbay_nodes.storage.retry import Cancel
 from afterbay_nodes.storage.store import ObjectStore, StoreOptions
 
@@ -37,12 +38,19 @@ def open_storage_sink(node: CloudStorage, context: SinkContext) -> StorageSink:
     """
     cancel = Cancel(context.clock)
     slots = node.upload_concurrency or node.shards
+    outages = Outages(
+        f"sink '{context.node}' ({node.store_uri.display})",
+        context.clock,
+        lambda outage: context.state.note_outage(context.node, outage),
+    )
+    context.meter.watch_outage(outages.now)
     store = open_store(
         node.store_uri,
         StoreOptions(part_concurrency=node.flush_concurrency, connections=slots * node.flush_concurrency + 2),
         clock=context.clock,
         meter=context.meter,
         cancel=cancel,
+        outages=outages,
     )
     layout = Layout(
         date_separator=DateSeparator(node.date_separator),

@@ -10,6 +10,7 @@ from afterbay.clock import Clock
 from afterbay_nodes.storage.check_uri import check_uri
 from afterbay_nodes.storage.local import LocalStore
 from afterbay_nodes.storage.noop import NoopStore
+from afterbay_nodes.storage.outage import Outages
 from afterbay_nodes.storage.retry import Cancel, Ladder, Retry, RetryMeter
 from afterbay_nodes.storage.store import ObjectStore, StoreOptions
 from afterbay_nodes.storage.uri import StoreUri, parse_uri
@@ -23,8 +24,10 @@ def open_store(
     meter: RetryMeter,
     cancel: Cancel | None = None,
     random: Callable[[], float] = randomness.random,
+    outages: Outages | None = None,
 ) -> ObjectStore:
-    """Makes the store of `uri`; touches nothing yet (call `check`). `cancel` ends its waits at a shutdown.
+    """Makes the store of `uri`; touches nothing yet (call `check`). `cancel` ends its waits at a shutdown, `outages`
+    keeps what fails for longer.
 
     Raises PipelineInvalid for a URI that is wrong, EnvironmentRefused for a store whose connector is not installed.
     """
@@ -37,6 +40,7 @@ def open_store(
         meter=meter,
         cancel=cancel or Cancel(clock),
         random=random,
+        outages=outages,
     )
     check_uri(place)
     if place.scheme == "file":

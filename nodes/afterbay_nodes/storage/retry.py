@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 
 from afterbay.clock import Clock
 from afterbay.errors import AfterbayError, Cancelled, RunFailed
+from afterbay_nodes.storage.outage import Failing, Outages
 
 T = TypeVar("T")
 
@@ -89,13 +90,16 @@ class Retry:
         meter: RetryMeter,
         cancel: Cancel,
         random: Callable[[], float],
+        outages: Outages | None = None,
     ) -> None:
+        """`outages`: who is told of what fails for longer; default: the log alone."""
         self.clock = clock
         self.cancel = cancel
         self._where = where
         self._ladder = ladder
         self._meter = meter
         self._random = random
+        self._outages = outages or Outages(where, clock)
 
     def within(self, seconds: float) -> Retry:
         """The same with another deadline over all tries."""
@@ -106,6 +110,7 @@ class Retry:
             meter=self._meter,
             cancel=self.cancel,
             random=self._random,
+            outages=self._outages,
         )
 
     def run(self, operation: str, key: str, attempt: Callable[[], T], judge: Judge) -> T:
@@ -113,20 +118,27 @@ class Retry:
 
         Raises RunFailed `store.refused` (permanent) or `store.gave_up` (deadline), naming operation and key.
         """
-        started = self.clock.monotonic()
+        failing = Failing(operation, key, self.clock.monotonic())
+        try:
+            return self._climb(failing, attempt, judge)
+        finally:
+            if failing.tries:
+                self._outages.over(failing)
+
+    def _climb(self, failing: Failing, attempt: Callable[[], T], judge: Judge) -> T:
         pause = self._ladder.first
-        tries = 0
+        operation, key = failing.operation, failing.key
         while True:
             self.cancel.check()
-            tries += 1
             try:
-                return attempt()
+                result = attempt()
             except AfterbayError:
+                failing.answered = True
                 raise
             except Exception as error:
                 verdict = judge(error)
                 rest = pause * (1 - self._random() / 2)
-                spent = self.clock.monotonic() - started
+                spent = self.clock.monotonic() - failing.since
                 if not verdict.transient:
                     raise RunFailed(
                         "store.refused",
@@ -136,10 +148,14 @@ class Retry:
                 if spent + rest > self._ladder.deadline:
                     raise RunFailed(
                         "store.gave_up",
-                        f"{operation} of '{key}' in {self._where} failed {tries} times in {spent:.0f} s: "
+                        f"{operation} of '{key}' in {self._where} failed {failing.tries + 1} times in {spent:.0f} s: "
                         f"{verdict.reason}",
                         hint=verdict.hint or "the checkpoint stands; run again when the store is back",
                     ) from error
+            else:
+                failing.answered = True
+                return result
             self._meter.retried(operation)
+            self._outages.failed(failing, verdict.reason, self._ladder.deadline)
             self.cancel.wait(rest)
             pause = min(pause * self._ladder.factor, self._ladder.longest)
