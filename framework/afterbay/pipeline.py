@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from afterbay.errors import PipelineInvalid, Place
-from afterbay.node import Node, Sink, Source, Transform, Until
+from afterbay.node import Node, ResumePoint, Sink, Source, Transform, Until
 from afterbay.printable import visible
 from afterbay.units import parse_duration
 
@@ -92,6 +92,14 @@ class Pipeline:
     def state_dir(self) -> Path:
         """The state's folder, absolute."""
         return self._draft.state_dir
+
+    def commit_time(self, partition: str, point: ResumePoint) -> str | None:
+        """The wall time of a checkpoint, ISO 8601 in UTC; None if the partition's source tells none, or is unknown."""
+        from afterbay.runtime.report import commit_time
+
+        name = partition.partition("/")[0]
+        node = next((item.node for item in self._draft.nodes if item.name == name), None)
+        return commit_time(node, point) if isinstance(node, Source) else None
 
     def add(self, name: str, node: Node, *, inputs: str | Sequence[str] = (), parallelism: int = 1) -> Pipeline:
         """Declares a node. `inputs`: `"node"`, `"node.port"` or a list of them. Returns the pipeline, for chaining.

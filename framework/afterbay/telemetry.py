@@ -216,6 +216,11 @@ class NodeMeter:
             self.totals.ddls += 1
         self._instruments.drain_duration.record(seconds, {**self._at, "scope": scope})
 
+    def schema_changed(self) -> None:
+        """A source sent a DDL."""
+        with self._lock:
+            self.totals.ddls += 1
+
     def suppressed(self) -> None:
         """A wake of the source was withheld."""
         with self._lock:

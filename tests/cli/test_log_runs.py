@@ -199,3 +199,27 @@ def test_a_run_begins_by_saying_where_its_state_and_its_roots_are(pipeline: Pipe
     code, _, err = pipeline.run()
     assert code == 3
     assert err.startswith(said), "also where the run is refused: that is when one needs it"
+
+
+# -- how far
+
+
+AT = 463267587696885760
+
+
+def test_a_second_run_says_that_nothing_is_new_how_much_there_is_and_until_when(
+    pipeline: Pipeline, capsys: Captured
+) -> None:
+    write(Path("log.jsonl"), ddl(AT - 2, CREATE), one(AT - 1, 1), one(AT, 2), watermark(AT))
+    first = pipeline.report()
+    assert (first["ddls"], first["ddls_stored"], first["rows_stored_so_far"]) == (1, 1, 2)
+    _, out, _ = pipeline.run()
+    assert "  nothing new   2 rows stored so far\n" in out
+    assert f"  checkpoint    {AT}  (log, 2026-01-01 00:00:00.040 UTC)\n" in out
+    assert pipeline.report()["checkpoint_times"] == {"log": "2026-01-01T00:00:00.040+00:00"}
+    assert call(["status", "p.yaml"]) == 0
+    assert f"checkpoint    {AT}  (log, 2026-01-01 00:00:00.040 UTC; committed 20" in capsys.readouterr().out
+    assert call(["status", "p.yaml", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["checkpoint_times"] == {"log": "2026-01-01T00:00:00.040+00:00"}
+    assert call(["status", "--state", "state"]) == 0
+    assert f"checkpoint    {AT}  (log; committed 20" in capsys.readouterr().out

@@ -174,7 +174,7 @@ class TestStatus:
         assert call(["status", orders]) == 0
         out = capsys.readouterr().out
         assert out.startswith("orders   not running\n")
-        assert f"checkpoint    {report['checkpoints']['changes']}  (changes, committed " in out
+        assert f"checkpoint    {report['checkpoints']['changes']}  (changes, 2026-01-01 00:00:00." in out
         assert f"lake: {report['rows_stored']:,} rows in {report['files']} files" in out
         assert call(["status", "--state", "state", "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["sinks"]["lake"]["rows"] == report["rows_stored"]

@@ -33,3 +33,8 @@ def duration(seconds: float) -> str:
 def plural(number: int, one: str, many: str | None = None) -> str:
     """`1 file`, `2 files`."""
     return f"{count(number)} {one if number == 1 else many or one + 's'}"
+
+
+def wall_time(iso: str) -> str:
+    """`2026-01-01T00:00:00.040+00:00` -> `2026-01-01 00:00:00.040 UTC`."""
+    return iso.replace("T", " ").replace("+00:00", " UTC")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from afterbay.cli import console
-from afterbay.cli.amounts import count, plural, size
+from afterbay.cli.amounts import count, plural, size, wall_time
 from afterbay.cli.options import AsJson, StateDir
 from afterbay.errors import PipelineInvalid
 
 if TYPE_CHECKING:
+    from afterbay.pipeline import Pipeline
     from afterbay.state.status import SinkStatus, StateStatus
 
 EXAMPLES = """\b
@@ -36,34 +38,54 @@ def status(
     """
     from afterbay.state.status import read_status
 
-    found = read_status(_directory(pipeline, state))
+    declared = _declared(pipeline)
+    found = read_status(_directory(declared, state))
+    times = _times(declared, found)
     if as_json:
-        console.data(found.to_dict())
+        console.data({**found.to_dict(), "checkpoint_times": times})
     else:
-        console.result(_text(found))
+        console.result(_text(found, times))
     return 0
 
 
-def _directory(pipeline: Path | None, state: Path | None) -> Path:
+def _declared(pipeline: Path | None) -> Pipeline | None:
+    from afterbay.pipeline import Pipeline
+
+    return None if pipeline is None else Pipeline.from_yaml(pipeline)
+
+
+def _times(declared: Pipeline | None, found: StateStatus) -> dict[str, str]:
+    """The checkpoints' wall times, which only the sources that made them can tell."""
+    from afterbay.node import ResumePoint
+
+    if declared is None:
+        return {}
+    times = {
+        partition: declared.commit_time(partition, ResumePoint(point.commit_ts, point.cursor))
+        for partition, point in found.checkpoints.items()
+    }
+    return {partition: time for partition, time in times.items() if time is not None}
+
+
+def _directory(declared: Pipeline | None, state: Path | None) -> Path:
     if state is not None:
         return state
-    if pipeline is None:
+    if declared is None:
         raise PipelineInvalid(
             "call.invalid",
             "status of what? neither a pipeline nor a state directory is given",
             hint="afterbay status PIPELINE, or afterbay status --state DIR",
         )
-    from afterbay.pipeline import Pipeline
-
-    return Pipeline.from_yaml(pipeline).state_dir
+    return declared.state_dir
 
 
-def _text(found: StateStatus) -> str:
+def _text(found: StateStatus, times: Mapping[str, str]) -> str:
     runs = f"running: {found.holder}" if found.holder is not None else "running"
     lines = [f"{found.pipeline}   {runs if found.locked else 'not running'}", ""]
     facts = [("state", str(found.directory))]
     for partition, point in found.checkpoints.items():
-        facts.append(("checkpoint", f"{point.commit_ts}  ({partition}, committed {point.updated_at})"))
+        time = f", {wall_time(times[partition])}" if partition in times else ""
+        facts.append(("checkpoint", f"{point.commit_ts}  ({partition}{time}; committed {point.updated_at})"))
     if not found.checkpoints:
         facts.append(("checkpoint", "none yet"))
     facts.extend(("stored", f"{name}: {_stored(sink)}") for name, sink in found.sinks.items())

@@ -182,6 +182,7 @@ class SourceOutlet:
     def schema_change(self, change: SchemaChange) -> None:
         """See `Outlet.schema_change`. The DDL's token is minted at T and settled when its files are visible (I3)."""
         self._arrivals.came(change.commit_ts, self._clock.monotonic())
+        self._meter.schema_changed()
         for table in change.tables:
             if table.dispatcher_before is not None and table.dispatcher_before != table.dispatcher_after:
                 self._state.schema(self._partition, table.dispatcher_before, change.commit_ts, None)

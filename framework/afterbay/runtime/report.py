@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from afterbay.compile.plan import Plan
-    from afterbay.node import ResumePoint
+    from afterbay.node import ResumePoint, Source
     from afterbay.schema import Json
     from afterbay.telemetry import Telemetry
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Outcome = Literal["completed", "time-up", "drained", "cancelled"]
 
@@ -28,6 +31,7 @@ class Counts:
     files: int
     bytes: int
     ddls: int
+    ddls_stored: int
     flushes: Mapping[str, int]
 
     @classmethod
@@ -51,7 +55,8 @@ class Counts:
             lines_rejected=sum(totals.rejected for totals in every),
             files=sum(totals.files for totals in sinks),
             bytes=sum(totals.bytes for totals in sinks),
-            ddls=sum(totals.ddls for totals in every),
+            ddls=sum(totals.ddls for totals in sources),
+            ddls_stored=sum(totals.ddls for totals in sinks),
             flushes=dict(sorted(flushes.items())),
         )
 
@@ -63,23 +68,28 @@ class RunReport:
     `outcome` says how the run ended: `completed` (its sources ended, or were caught up with), `time-up` (the time that
     `until` gave was over before) and `drained` (asked to stop), all that was under way being stored in each case;
     `cancelled` (stopped at once, what was under way comes again next time).
-    `rows_in` counts what the sources sent, `rows_stored` what the sinks stored: with two sinks a row counts twice.
+    `rows_in` counts what the sources sent, `rows_stored` what the sinks stored: with two sinks a row counts twice. So
+    do `ddls` and `ddls_stored`. `rows_stored_so_far` adds what earlier runs have stored, None if a sink keeps no count.
     `rows_filtered` and `rows_repeated` ended in between, on purpose. `lines_rejected` could not be read and were put
     aside, in the files `rejects` (a source's fact of that name). `checkpoints` is commit-ts per source partition,
-    `flushes` files per reason, `stored_in` one place per sink.
+    `checkpoint_times` their wall time (ISO 8601, UTC) where the source's clock tells one, `flushes` files per reason,
+    `stored_in` one place per sink.
     """
 
     pipeline: str
     outcome: Outcome
     rows_in: int
     rows_stored: int
+    rows_stored_so_far: int | None
     rows_filtered: int
     rows_repeated: int
     lines_rejected: int
     files: int
     bytes: int
     ddls: int
+    ddls_stored: int
     checkpoints: Mapping[str, int]
+    checkpoint_times: Mapping[str, str]
     seconds: float
     flushes: Mapping[str, int]
     stored_in: tuple[str, ...]
@@ -94,9 +104,11 @@ class RunReport:
         outcome: Outcome,
         checkpoints: Mapping[str, ResumePoint],
         seconds: float,
+        rows_before: int | None = None,
     ) -> RunReport:
         """The report of a run over `plan` that was measured by `telemetry`.
 
+        `rows_before`: what earlier runs have stored, None if that is not known.
         A sink says where it stores by its fact `root`; without one, its name and type stand for it.
         """
         counts = Counts.of(plan, telemetry)
@@ -105,13 +117,16 @@ class RunReport:
             outcome=outcome,
             rows_in=counts.rows_in,
             rows_stored=counts.rows_stored,
+            rows_stored_so_far=None if rows_before is None else rows_before + counts.rows_stored,
             rows_filtered=counts.rows_filtered,
             rows_repeated=counts.rows_repeated,
             lines_rejected=counts.lines_rejected,
             files=counts.files,
             bytes=counts.bytes,
             ddls=counts.ddls,
+            ddls_stored=counts.ddls_stored,
             checkpoints={partition: point.commit_ts for partition, point in sorted(checkpoints.items())},
+            checkpoint_times=checkpoint_times(plan, checkpoints),
             seconds=seconds,
             flushes=counts.flushes,
             stored_in=tuple(
@@ -119,6 +134,11 @@ class RunReport:
             ),
             rejects=tuple(facts["rejects"] for node in plan.nodes if "rejects" in (facts := node.node.facts())),
         )
+
+    @property
+    def nothing_new(self) -> bool:
+        """True if the sources had nothing to send that was not stored before."""
+        return not (self.rows_in or self.ddls or self.files)
 
     @property
     def rows_per_second(self) -> float:
@@ -132,16 +152,42 @@ class RunReport:
             "outcome": self.outcome,
             "rows_in": self.rows_in,
             "rows_stored": self.rows_stored,
+            "rows_stored_so_far": self.rows_stored_so_far,
             "rows_filtered": self.rows_filtered,
             "rows_repeated": self.rows_repeated,
             "lines_rejected": self.lines_rejected,
             "files": self.files,
             "bytes": self.bytes,
             "ddls": self.ddls,
+            "ddls_stored": self.ddls_stored,
             "checkpoints": dict(self.checkpoints),
+            "checkpoint_times": dict(self.checkpoint_times),
             "seconds": round(self.seconds, 6),
             "rows_per_second": round(self.rows_per_second, 1),
             "flushes": dict(self.flushes),
             "stored_in": list(self.stored_in),
             "rejects": list(self.rejects),
         }
+
+
+def checkpoint_times(plan: Plan, checkpoints: Mapping[str, ResumePoint]) -> dict[str, str]:
+    """The wall times of checkpoints, by partition, ISO 8601 in UTC; without those whose source tells none."""
+    sources = {item.name: source for item, source in plan.sources}
+    found: dict[str, str] = {}
+    for partition, point in sorted(checkpoints.items()):
+        source = sources.get(partition.partition("/")[0])
+        time = None if source is None else commit_time(source, point)
+        if time is not None:
+            found[partition] = time
+    return found
+
+
+def commit_time(source: Source[object], point: ResumePoint) -> str | None:
+    """The wall time of a checkpoint of `source`, ISO 8601 in UTC, or None if there is none."""
+    milliseconds = source.commit_ms(point)
+    if milliseconds is None:
+        return None
+    try:
+        return (_EPOCH + timedelta(milliseconds=milliseconds)).isoformat(timespec="milliseconds")
+    except OverflowError:
+        return None  # a number that is no time

@@ -108,6 +108,7 @@ class Run:
         self._switch = switch
         self._clock = clock
         self._started = clock.monotonic()
+        self._rows_before = _rows_stored(plan, state)
         self._done = threading.Event()
         self._ladder: float | None = None  # when the stop ladder ends, monotonic
         self._ladder_cancel: float | None = None
@@ -259,7 +260,15 @@ class Run:
             outcome=self._outcome,
             checkpoints=checkpoints,
             seconds=self._clock.monotonic() - self._started,
+            rows_before=self._rows_before,
         )
+
+
+def _rows_stored(plan: Plan, state: State) -> int | None:
+    """What earlier runs have stored; None if there is a sink that keeps no count in the state."""
+    totals = state.restart.totals
+    sinks = [item.name for item, _ in plan.sinks]
+    return sum(totals[name].rows for name in sinks) if all(name in totals for name in sinks) else None
 
 
 def _ended(thread: threading.Thread, seconds: float) -> bool:
