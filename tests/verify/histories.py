@@ -15,6 +15,7 @@ from afterbay_nodes.encoders.encode_csv import EncodeCsv
 from afterbay_nodes.sinks.cloud_storage import CloudStorage
 from afterbay_nodes.sources.change_log import ChangeLog
 from afterbay_nodes.transforms.spool import Spool
+from afterbay_nodes.transforms.table_rules import TableRules
 from afterbay_nodes.verify.against_log import AgainstLog
 from afterbay_nodes.verify.against_state import AgainstState
 from afterbay_nodes.verify.report import Report
@@ -74,13 +75,14 @@ def verified(
     decoders: Decoders | None = None,
     comparisons: Sequence[Comparison] = (),
     raw_changes: bool = False,
+    rules: TableRules | None = None,
     **more: Any,
 ) -> Report:
     """What `verify` says."""
     digests = Digests() if against is not None else None
     comparisons = [
         *comparisons,
-        *([AgainstLog(str(against), digests, raw_changes=raw_changes)] if digests is not None else []),
+        *([AgainstLog(str(against), digests, rules=rules, raw_changes=raw_changes)] if digests is not None else []),
     ]
     with open_bucket(str(lake)) as bucket:
         return verify(bucket, decoders or Decoders(), comparisons=comparisons, digests=digests, **more)

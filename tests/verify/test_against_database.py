@@ -9,6 +9,7 @@ import pytest
 
 from afterbay.errors import AfterbayError, EnvironmentRefused, PipelineInvalid, RunFailed
 from afterbay_nodes.apply.type_table import Temporal
+from afterbay_nodes.transforms.table_rules import TableRules
 from afterbay_nodes.verify.against_database import AgainstDatabase
 from afterbay_nodes.verify.fault import Fault
 from afterbay_nodes.verify.report import Report
@@ -144,7 +145,7 @@ def test_a_database_that_is_behind(tmp_path: Path, stored: Stored, landed: Lande
 
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
 def test_the_nasty_log(kind: str, tmp_path: Path) -> None:
-    """Every type, dates as text: zero dates are among them. (PostgreSQL text holds no NUL, which is there, too.)"""
+    """Every type, with dates as text: zero dates are among them (and NULs, which PostgreSQL's text cannot hold)."""
     events = nasty_log(1000).write(tmp_path / "events.jsonl")
     nasty = csv_pipeline(tmp_path / "n", events)
     assert afterbay("run", nasty.file, cwd=nasty.folder).exit_code == 0
@@ -153,6 +154,14 @@ def test_the_nasty_log(kind: str, tmp_path: Path) -> None:
     assert applied.exit_code == 0, applied.err
     stored = Stored(nasty.lake, events, nasty.state)
     assert told(against(stored, database, Temporal.TEXT)) == []
+
+
+def test_chosen_tables(stored: Stored, applied: Landed) -> None:
+    applied.run(f"DROP TABLE {applied.name('shop.log')}")
+    rules = TableRules.parse(["shop.*", "!shop.log"])
+    report = verified(stored.lake, comparisons=[AgainstDatabase(applied.uri, rules=rules)])
+    assert told(report) == []
+    assert any(it.why == "--tables leaves them out" for it in report.unchecked)
 
 
 def test_a_store_that_cannot_be_applied(stored: Stored, applied: Landed) -> None:

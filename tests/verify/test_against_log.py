@@ -9,6 +9,7 @@ import pytest
 from afterbay.errors import EnvironmentRefused, RunFailed
 from afterbay_nodes.encoders.encode_canal_json import EncodeCanalJson
 from afterbay_nodes.encoders.encode_csv import EncodeCsv
+from afterbay_nodes.transforms.table_rules import TableRules
 from afterbay_nodes.verify import against_log
 from afterbay_nodes.verify.fault import Fault
 from afterbay_nodes.verify.row_digest import PIECE
@@ -268,6 +269,16 @@ def test_tables_in_several_series_are_left_open(tmp_path: Path, lines: list[byte
     report = verified(stored.lake, stored.log)
     assert told(report) == []
     assert ("shop.pets",) in [it.where for it in report.unchecked if "against the log" in it.what]
+
+
+def test_chosen_tables(stored: Stored, lines: list[bytes]) -> None:
+    """What a pipeline with a filter left out is no difference."""
+    more = [canal.row("trucks", 1007, {"id": "1", "v": "x"}), canal.ddl(1008, "CREATE TABLE t (id INT)", table="t")]
+    log = canal.write(stored.log.with_name("other.jsonl"), *lines[:5], *more, *lines[6:])
+    assert len(verified(stored.lake, log).faults) == 3
+    report = verified(stored.lake, log, rules=TableRules.parse(["shop.pets"]))
+    assert told(report) == []
+    assert any(it.why == "--tables leaves them out" for it in report.unchecked)
 
 
 def test_a_bad_line_of_the_log_is_told_with_its_place(stored: Stored, lines: list[bytes]) -> None:

@@ -9,12 +9,17 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from afterbay.errors import RunFailed
 from afterbay.schema import TableSchema
+from afterbay_nodes.bucket.bucket import Bucket
 from afterbay_nodes.decoders.decode import Decoders
 from afterbay_nodes.decoders.stored_rows import StoredRows
+from afterbay_nodes.storage.store import NotFound
 from afterbay_nodes.verify.report import Report
+from afterbay_nodes.verify.verifier import verify
 from tests.reader.trees import DAY, NAME, NEXT, TABLE_V1, V1_SUM, healthy, write
 from tests.support.buckets import COLUMNS, schema_file
+from tests.support.memory_store import MemoryStore
 from tests.verify.histories import told, verified
 
 OLD = f"zoo/pets/1000/{DAY}"
@@ -162,6 +167,34 @@ def test_a_dropped_database_ends_the_versions_of_its_tables(tmp_path: Path) -> N
     third = f"zoo/pets/2000/{DAY}/{NAME}"
     root = write(tmp_path, healthy() | dropped | {third: '"I","pets","zoo",2501,4\r\n'})
     assert told(verified(root)) == [("version.bounds", third, 1)]
+
+
+class Fickle(MemoryStore):
+    """Loses a file, changes one, or fails, once files are read."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__(**{key: text.encode() for key, text in healthy().items()})
+        self._how = how
+
+    def open_read(self, key: str) -> Iterator[memoryview]:
+        if key == FILE and self._how == "fails":
+            raise RunFailed("store.failed", "the disk is on fire")
+        if key == FILE and self._how == "loses":
+            raise NotFound(key, self.display)
+        yield memoryview(self.get(key)[: -1 if key == FILE else None])
+
+
+@pytest.mark.parametrize(("how", "said"), [("loses", "does not exist"), ("changes", "and had")])
+def test_a_file_that_is_another_one_when_it_is_read(how: str, said: str) -> None:
+    report = verify(Bucket(Fickle(how)), Decoders())
+    (fault,) = report.faults
+    assert (fault.code, fault.key, fault.table) == ("bucket.changed", FILE, "zoo.pets")
+    assert said in fault.message
+
+
+def test_a_store_that_fails_is_no_fault_of_its_files() -> None:
+    with pytest.raises(RunFailed, match="on fire"):
+        verify(Bucket(Fickle("fails")), Decoders())
 
 
 def test_rows_without_commit_ts_are_named_as_not_checkable(tmp_path: Path) -> None:

@@ -18,17 +18,19 @@ from afterbay_nodes.commands.form_options import (
     TERMINATOR,
     Binary,
     BinaryEncoding,
+    CommitTs,
+    CommitTsStored,
     Delimiter,
     Null,
     Quote,
     Terminator,
     stored_form,
 )
+from afterbay_nodes.commands.table_options import Tables, table_rules
 
 if TYPE_CHECKING:
     from afterbay_nodes.apply.engine import Apply
     from afterbay_nodes.apply.report import ApplyReport
-    from afterbay_nodes.transforms.table_rules import TableRules
 
 EXAMPLES = """\b
 Examples:
@@ -62,15 +64,7 @@ class Temporal(StrEnum):
 def apply(
     uri: Annotated[str, typer.Argument(metavar="URI", help="The store: a folder, or s3://bucket/prefix.")],
     to: Annotated[str, typer.Option("--to", metavar="TARGET", help="sqlite:///FILE, duckdb:///FILE or postgresql://…")],
-    tables: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--tables",
-            metavar="PATTERN",
-            help="schema.table with * and ?, `!` in front excludes; the last that matches decides. Can be repeated.",
-            show_default=False,
-        ),
-    ] = None,
+    tables: Tables = None,
     follow: Annotated[bool, typer.Option("--follow", help="Go on with what the store gets, until a signal.")] = False,
     interval: Annotated[str, typer.Option(metavar="DURATION", help="How often --follow looks.")] = "5s",
     until_ts: Annotated[
@@ -90,6 +84,7 @@ def apply(
     csv_null: Null = NULL,
     csv_terminator: Terminator = TERMINATOR,
     csv_binary: Binary = BinaryEncoding.BASE64,
+    csv_commit_ts: CommitTs = CommitTsStored.DETECT,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary, only problems.")] = False,
 ) -> int:
@@ -105,8 +100,8 @@ def apply(
     from afterbay_nodes.bucket.bucket import open_bucket
     from afterbay_nodes.decoders.decode import Decoders
 
-    rules, seconds = _rules(tables), _seconds(interval)
-    form = stored_form(csv_delimiter, csv_quote, csv_null, csv_terminator, csv_binary)
+    rules, seconds = table_rules(tables), _seconds(interval)
+    form = stored_form(csv_delimiter, csv_quote, csv_null, csv_terminator, csv_binary, csv_commit_ts)
     with StopSignals() as signals, open_bucket(uri) as bucket:
         target = open_target(to, Kept(temporal.value))
         try:
@@ -169,17 +164,6 @@ class _Progress:
 
 def _no_progress(report: ApplyReport) -> None:
     """Shows nothing."""
-
-
-def _rules(patterns: list[str] | None) -> TableRules | None:
-    from afterbay_nodes.transforms.table_rules import TableRules
-
-    if not patterns:
-        return None
-    try:
-        return TableRules.parse(patterns)
-    except ValueError as error:
-        raise PipelineInvalid("call.invalid", f"--tables: {error}", hint="for example --tables 'shop.*'") from error
 
 
 def _seconds(text: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,11 +27,13 @@ from afterbay_nodes.commands.form_options import (
     Terminator,
     stored_form,
 )
+from afterbay_nodes.commands.table_options import Tables, table_rules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from afterbay.schema import TableName
+    from afterbay_nodes.transforms.table_rules import TableRules
     from afterbay_nodes.verify.report import Report, TableCounts, Unchecked
     from afterbay_nodes.verify.row_digest import Digests
     from afterbay_nodes.verify.verifier import Comparison
@@ -62,6 +65,7 @@ def verify(
             show_default=False,
         ),
     ] = None,
+    tables: Tables = None,
     state: Annotated[
         Path | None,
         typer.Option("--state", metavar="DIR", help="The state directory of the store's pipeline.", show_default=False),
@@ -96,7 +100,7 @@ def verify(
     """Hold a store against every rule of the protocol.
 
     Indexes, numbers, checksums, schema files and their statements, every row of every file, the order of commits, the
-    checkpoint. With --against also whether the rows are those that were committed. It only reads.
+    checkpoint. With --against also whether the rows (of --tables) are those that were committed. It only reads.
     """
     from afterbay_nodes.bucket.bucket import open_bucket
     from afterbay_nodes.decoders.decode import Decoders
@@ -106,9 +110,11 @@ def verify(
 
     form = stored_form(csv_delimiter, csv_quote, csv_null, csv_terminator, csv_binary, csv_commit_ts)
     limit = _bytes(transaction_limit)
+    rules = table_rules(tables)
     digests = Digests() if any("://" not in other for other in against or ()) else None
     comparisons: list[Comparison] = [] if state is None else [AgainstState(state, sink)]
-    comparisons += [_other(other, digests, raw_changes=raw_changes, temporal=temporal) for other in against or ()]
+    read = partial(_other, digests=digests, rules=rules, raw_changes=raw_changes, temporal=temporal)
+    comparisons += map(read, against or ())
     with open_bucket(uri) as bucket:
         report = verified(bucket, Decoders(form), comparisons=comparisons, digests=digests, transaction_limit=limit)
     if as_json:
@@ -124,7 +130,9 @@ def verify(
     return 0 if report.is_clean else 1
 
 
-def _other(other: str, digests: Digests | None, *, raw_changes: bool, temporal: Temporal) -> Comparison:
+def _other(
+    other: str, *, digests: Digests | None, rules: TableRules | None, raw_changes: bool, temporal: Temporal
+) -> Comparison:
     """The comparison with a log or a database. Raises PipelineInvalid, which tells nothing of a URI but its scheme."""
     scheme = other.partition("://")[0] if "://" in other else ""
     if digests is not None and not scheme:
@@ -134,12 +142,12 @@ def _other(other: str, digests: Digests | None, *, raw_changes: bool, temporal: 
             raise PipelineInvalid(
                 "call.invalid", "--against cannot read a log from stdin", hint="it may be read twice: give its file"
             )
-        return AgainstLog(other, digests, raw_changes=raw_changes)
+        return AgainstLog(other, digests, rules=rules, raw_changes=raw_changes)
     if scheme in ("sqlite", "duckdb", "postgresql", "postgres"):
         from afterbay_nodes.apply.type_table import Temporal as Kept
         from afterbay_nodes.verify.against_database import AgainstDatabase
 
-        return AgainstDatabase(other, Kept(temporal.value))
+        return AgainstDatabase(other, Kept(temporal.value), rules)
     raise PipelineInvalid(
         "call.invalid",
         f"--against cannot read '{visible(scheme)}://…'",

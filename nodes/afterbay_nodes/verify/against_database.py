@@ -14,6 +14,8 @@ from afterbay_nodes.apply.engine import Apply, ApplyOptions
 from afterbay_nodes.apply.states import LOG_COLUMNS, LOG_NUMBER, LOG_ROW, LOG_SERIES, TableState
 from afterbay_nodes.apply.type_table import Temporal
 from afterbay_nodes.storage.names import escape
+from afterbay_nodes.transforms.table_rules import TableRules
+from afterbay_nodes.verify.chosen import Chosen
 from afterbay_nodes.verify.database_pairs import Pair, Row, open_pair
 from afterbay_nodes.verify.fault import Fault
 from afterbay_nodes.verify.report import Question, Unchecked
@@ -34,17 +36,19 @@ class AgainstDatabase:
 
     answers = frozenset({Question.ROWS})
 
-    def __init__(self, uri: str, temporal: Temporal = Temporal.NATIVE) -> None:
+    def __init__(self, uri: str, temporal: Temporal = Temporal.NATIVE, rules: TableRules | None = None) -> None:
+        """`rules`: the tables that are compared."""
         self.name = f"the database {_display(uri)}"
         self._uri = uri
         self._temporal = temporal
+        self._rules = rules
 
     def __call__(self, checked: Checked) -> Findings:
         """See `Comparison`."""
-        found = Findings(unchecked=[_OVERWRITTEN])
+        found = Findings(unchecked=[_OVERWRITTEN, *Chosen(self._rules).unchecked(self.name)])
         with open_pair(self._uri, self._temporal) as pair:
             try:
-                work = Apply(checked.bucket, pair.target, ApplyOptions(), decoders=checked.decoders)
+                work = Apply(checked.bucket, pair.target, ApplyOptions(rules=self._rules), decoders=checked.decoders)
                 work.round()
             except RunFailed as error:
                 if not checked.is_faulty:

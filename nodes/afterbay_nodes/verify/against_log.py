@@ -16,8 +16,10 @@ from afterbay.messages import ChangeBatch, SchemaChange
 from afterbay.schema import TableName
 from afterbay_nodes.storage.layout import METADATA
 from afterbay_nodes.storage.names import escape
+from afterbay_nodes.transforms.table_rules import TableRules
 from afterbay_nodes.verify.bounds import Versions
 from afterbay_nodes.verify.changes import Changes, of_batch, of_stored
+from afterbay_nodes.verify.chosen import Chosen
 from afterbay_nodes.verify.differences import Difference, first_difference
 from afterbay_nodes.verify.fault import Fault
 from afterbay_nodes.verify.file_check import LARGEST_TS, FileFacts
@@ -37,20 +39,25 @@ class AgainstLog:
 
     answers = frozenset(Question)
 
-    def __init__(self, path: str, digests: Digests, *, raw_changes: bool = False) -> None:
+    def __init__(
+        self, path: str, digests: Digests, *, rules: TableRules | None = None, raw_changes: bool = False
+    ) -> None:
+        """`rules`: the tables that are compared; `raw_changes`: see `log_side.play`."""
         self.name = f"the change log {path}"
         self._path = path
         self._digests = digests
         self._raw_changes = raw_changes
+        self._chosen = Chosen(rules)
 
     def __call__(self, checked: Checked) -> Findings:
         """See `Comparison`."""
         limit = checked.snapshot.checkpoint
         limit = LARGEST_TS if limit is None else limit
         versions = Versions(checked.schemas)
-        bounds = {id(facts): versions.bounds(facts.step) for facts in checked.files}
-        streams = Streams(checked.files, self._digests, limit, bounds)
-        first = _First(streams)
+        files = [facts for facts in checked.files if self._chosen.table(facts.step.table)]
+        bounds = {id(facts): versions.bounds(facts.step) for facts in files}
+        streams = Streams(files, self._digests, limit, bounds)
+        first = _First(streams, self._chosen)
         end = play(self._path, first, raw_changes=self._raw_changes)
         ended = streams.end()
         found = Findings()
@@ -60,12 +67,13 @@ class AgainstLog:
             found.faults.append(Fault(METADATA, 0, "against.checkpoint", message))
         found.faults += self._stops(checked, streams, [stream for stream in ended if stream.stop is not None])
         found.unchecked += _open(streams, ended)
+        found.unchecked += self._chosen.unchecked(self.name)
         return found
 
     def _stops(self, checked: Checked, streams: Streams, stopped: Sequence[Stream]) -> Iterator[Fault]:
         """A fault for each stream that parts from the log."""
         located = stopped[:LOCATED]
-        second = _Second(streams, located)
+        second = _Second(streams, located, self._chosen)
         if located:
             play(self._path, second, raw_changes=self._raw_changes)
         for stream in stopped:
@@ -111,12 +119,13 @@ class AgainstLog:
 class _First:
     """The first hearing: every change runs along its stream."""
 
-    def __init__(self, streams: Streams) -> None:
-        self.ddls = LogDdls()
+    def __init__(self, streams: Streams, chosen: Chosen) -> None:
+        self.ddls = LogDdls(chosen)
         self._streams = streams
+        self._chosen = chosen
 
     def changes(self, batch: ChangeBatch, lines: Lines) -> None:
-        stream = self._streams.stream(batch.schema)
+        stream = self._streams.stream(batch.schema) if self._chosen.table(batch.schema.name) else None
         if stream is not None:
             self._streams.run(stream, of_batch(batch), batch.schema)
 
@@ -156,13 +165,14 @@ class _Kept:
 class _Second:
     """The second hearing: what some streams have where they part from the log."""
 
-    def __init__(self, streams: Streams, wanted: Sequence[Stream]) -> None:
+    def __init__(self, streams: Streams, wanted: Sequence[Stream], chosen: Chosen) -> None:
         self._streams = streams
+        self._chosen = chosen
         self._rows: dict[int, int] = defaultdict(int)
         self.kept = {id(stream): _Kept(stream.stop.row) for stream in wanted if stream.stop is not None}
 
     def changes(self, batch: ChangeBatch, lines: Lines) -> None:
-        stream = self._streams.stream(batch.schema)
+        stream = self._streams.stream(batch.schema) if self._chosen.table(batch.schema.name) else None
         if stream is None or id(stream) not in self.kept:
             return
         self.kept[id(stream)].take(self._rows[id(stream)], batch, lines)

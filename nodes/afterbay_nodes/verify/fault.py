@@ -14,7 +14,8 @@ STRICT = frozenset({Rule.SCHEMA_FORM})
 
 _ROW = re.compile(r"row ([0-9]+)", re.ASCII)
 
-_HINTS = {
+HINTS = {
+    "bucket.changed": "nobody removes or changes a file of an index but the cleanup of old days: verify once more",
     "metadata.form": 'it holds {"checkpoint-ts":N} and nothing else',
     "number.form": "all numbers of a series have as many digits, unless they need more",
     "date.form": "a date level is a year, a month or a day",
@@ -79,7 +80,7 @@ class Fault:
             table=visible(self.table) or None,
             position=f"row {self.row}" if self.row else None,
         )
-        return Diagnostic(self.code, self.message, place, self.hint or _HINTS.get(self.code))
+        return Diagnostic(self.code, self.message, place, self.hint or HINTS.get(self.code))
 
 
 def is_fault(finding: Finding) -> bool:

@@ -14,11 +14,13 @@ from afterbay.schema import RowPosition
 from afterbay_nodes.bucket.steps import FileStep
 from afterbay_nodes.decoders.decode import Decoders, encoding_of
 from afterbay_nodes.decoders.stored_rows import StoredRows
+from afterbay_nodes.storage.store import NotFound
 from afterbay_nodes.verify.canal_frames import frame_fault
 from afterbay_nodes.verify.fault import Fault
 from afterbay_nodes.verify.row_digest import Digests, FileDigest, FileReader
 
 LARGEST_TS = (1 << 64) - 1
+CHANGED = "bucket.changed"
 _NOWHERE = RowPosition(0, 0)
 
 
@@ -82,12 +84,22 @@ Load = Callable[[FileStep], pa.Buffer]
 
 
 def check_file(step: FileStep, load: Load, decoders: Decoders, bounds: Bounds, *, digests: Digests | None) -> FileFacts:
-    """Reads one file. What is wrong with it is in the facts. Memory: the file. Any thread."""
+    """Reads one file. What is wrong with it is in the facts. Memory: the file. Any thread.
+
+    Raises RunFailed where the store itself fails.
+    """
     facts = FileFacts(step)
+    try:
+        file = load(step)
+    except RunFailed as error:
+        if not isinstance(error, NotFound) and error.code != CHANGED:
+            raise
+        facts.broken = True
+        facts.faults.append(Fault(step.key, 0, CHANGED, error.diagnostics[0].message, str(step.table)))
+        return facts
     try:
         digest = None if digests is None else digests.file(step.schema)
         reading = _Reading(facts, bounds, digest)
-        file = load(step)
         for chunk in decoders.rows(file, step.extension, step.schema, step.key):
             reading.add(chunk)
         reading.end()

@@ -10,6 +10,7 @@ from afterbay.schema import Column
 from afterbay_nodes.bucket.steps import SchemaStep
 from afterbay_nodes.storage.layout import Layout
 from afterbay_nodes.storage.schema_file import SchemaFile, schema_files
+from afterbay_nodes.verify.chosen import Chosen
 from afterbay_nodes.verify.fault import Fault
 
 _Key = tuple[str, str, int]  # database, table ("" for a database as a whole), version
@@ -18,14 +19,16 @@ _Key = tuple[str, str, int]  # database, table ("" for a database as a whole), v
 class LogDdls:
     """Collects a log's DDLs: one schema file each and table, in memory. One thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, chosen: Chosen) -> None:
+        self._chosen = chosen
         self._wanted: dict[_Key, tuple[str, SchemaFile]] = {}
 
     def add(self, change: SchemaChange) -> None:
         """The next DDL. Raises RunFailed for one that no schema file can say."""
         for write in schema_files(change, Layout()):
             file = SchemaFile.from_bytes(write.data, write.key)
-            self._wanted[file.schema, file.table, file.version] = write.key, file
+            if self._chosen.includes(file.schema, file.table):
+                self._wanted[file.schema, file.table, file.version] = write.key, file
 
     def faults(self, steps: Sequence[SchemaStep], limit: int) -> Iterator[Fault]:
         """What differs. Files of DDLs up to the commit-ts `limit` are to be there."""
@@ -39,7 +42,7 @@ class LogDdls:
                 message = f"the log has {_shown(file.query)} at {file.version}, and there is no schema file of it"
                 yield Fault(path, 0, "against.ddl_missing", message, _table(file))
         for key, step in stored.items():
-            if step.is_ddl and key not in self._wanted:
+            if step.is_ddl and key not in self._wanted and self._chosen.includes(*key[:2]):
                 message = f"the log has no DDL at {step.version} that made it"
                 yield Fault(step.keys[0], 0, "against.ddl_extra", message, str(step.table or ""))
 
