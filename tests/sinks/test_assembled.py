@@ -123,6 +123,8 @@ def _wrapped(owner: type, method: str, when: str) -> Faults:
                 raise Crash(method)
             result = original(*arguments, **named)
             if when == "after" and left[0] == 0:
+                if isinstance(result, ScratchFile):
+                    result.close()  # As the end of a process does; here nobody ever holds it.
                 raise Crash(method)
             return result
 
