@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -33,6 +37,26 @@ def test_a_signal_drains_and_the_next_run_goes_on(tmp_path: Path, name: str) -> 
     ends_well(pipeline, log)
 
 
+@contextmanager
+def waited_on(pipe: Path, run: subprocess.Popen[bytes]) -> Iterator[None]:
+    """The block begins when the run waits at `pipe`, and its end lets the run go on."""
+    while True:
+        assert run.poll() is None, "the run ended before it came to the pipe"
+        try:
+            writer = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            # Nobody reads it yet. A blocking open would wait for ever for a run that has ended.
+            if error.errno != errno.ENXIO:
+                raise
+            time.sleep(0.001)
+        else:
+            break
+    try:
+        yield
+    finally:
+        os.close(writer)
+
+
 def test_a_second_signal_cancels(tmp_path: Path) -> None:
     log = nasty_log()
     pipeline = csv_pipeline(tmp_path, log.write(tmp_path / "events.jsonl"))
@@ -43,16 +67,16 @@ def test_a_second_signal_cancels(tmp_path: Path) -> None:
         return run.poll() is not None or words in errors.read_text()
 
     # One file never gets its name, so that the drain cannot end by itself.
-    with started("run", pipeline.file, cwd=tmp_path, errors=errors, step=f"link:30:{stuck}") as run:
-        while run.poll() is None and pipeline.data_files() < 10:
-            time.sleep(0.001)
+    with (
+        started("run", pipeline.file, cwd=tmp_path, errors=errors, step=f"link:30:{stuck}") as run,
+        waited_on(stuck, run),
+    ):
         run.send_signal(signal.SIGINT)
         while not said("SIGINT: storing"):
             time.sleep(0.001)
         run.send_signal(signal.SIGTERM)
         while not said("SIGTERM: stopping"):
             time.sleep(0.001)
-        stuck.write_bytes(b"")
     assert run.returncode == 128 + signal.SIGTERM, errors.read_text()
     honest(pipeline, log)
     ends_well(pipeline, log)
