@@ -38,24 +38,24 @@ class CsvRows:
 def op_letters(ops: pa.Array) -> pa.Array:
     """The operations' letters. By hand, not by a kernel: a kernel call hands the GIL over twice, and costs more."""
     n = len(ops)
-    letters = ops.buffers()[1].slice(ops.offset, n).to_pybytes().translate(_LETTERS)
-    return pa.StringArray.from_buffers(n, _offsets(1 << max(12, n.bit_length())), pa.py_buffer(letters))
-
-
-@lru_cache(maxsize=4)
-def _offsets(n: int) -> pa.Buffer:
-    """The offsets of up to `n` strings of one byte each."""
-    return pa.arange(0, n + 1).cast(pa.int32()).buffers()[1]
+    return _strings(ops.buffers()[1].slice(ops.offset, n).to_pybytes().translate(_LETTERS), 1, n)
 
 
 def repeated(text: str, n: int) -> pa.Array:
-    """`text` n times: a slice of what is kept for the tables in turn."""
-    return _repeated(text, 1 << max(12, n.bit_length())).slice(0, n)
+    """`text` n times."""
+    data = text.encode()
+    return _strings(data * n, len(data), n)
+
+
+def _strings(data: bytes, width: int, n: int) -> pa.Array:
+    """`n` strings of `width` bytes each, which stand in `data`."""
+    return pa.StringArray.from_buffers(n, _offsets(width, 1 << max(12, n.bit_length())), pa.py_buffer(data))
 
 
 @lru_cache(maxsize=64)
-def _repeated(text: str, n: int) -> pa.Array:
-    return pa.repeat(text, n)
+def _offsets(width: int, n: int) -> pa.Buffer:
+    """The offsets of up to `n` strings of `width` bytes each: kept, for they are the same for every batch."""
+    return pc.multiply(pa.arange(0, n + 1), width).cast(pa.int32()).buffers()[1]
 
 
 def arrow_writer(dialect: CsvDialect) -> arrow_csv.WriteOptions:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Literal
 
 import pyarrow as pa
@@ -25,19 +25,27 @@ CLASH_HINT = "choose another null string or terminator, or let text be quoted"
 _FLOATS = frozenset({"float", "double"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CsvTable:
     """What an encoder knows of one table at one schema version.
 
-    `prefixes` has, by operation, the first three fields of a line; `texts` per stored column: the kernel that makes
-    its text, or None where the values are written as they are; `floats` are the indices of the float columns.
+    `texts` per stored column: the kernel that makes its text, or None where the values are written as they are;
+    `floats` are the indices of the float columns.
     """
 
     intake: Intake
     format: FileFormat
-    prefixes: pa.Array
+    dialect: CsvDialect
     texts: tuple[Values | None, ...]
     floats: tuple[int, ...]
+
+    @cached_property
+    def prefixes(self) -> pa.Array:
+        """By operation, the first three fields of a line. Made when asked for: Arrow's writer has no use for it."""
+        name = self.intake.schema.name
+        *letters, table, database = self.dialect.fields([*OP_LETTERS.to_pylist(), name.table, name.schema])
+        delimiter = self.dialect.delimiter.encode()
+        return pa.array([delimiter.join([letter, table, database]) for letter in letters], pa.binary())
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +75,10 @@ def csv_table(schema: TableSchema, dialect: CsvDialect, meta: CsvMeta, node: str
             place=Place(node=node, table=visible(str(schema.name))),
             hint=CLASH_HINT,
         )
-    *letters, name, database = dialect.fields([*OP_LETTERS.to_pylist(), schema.name.table, schema.name.schema])
-    prefixes = [dialect.delimiter.encode().join([letter, name, database]) for letter in letters]
     return CsvTable(
         intake,
         FileFormat("csv", _header(schema, dialect, meta, node) if meta.header else b""),
-        pa.array(prefixes, pa.binary()),
+        dialect,
         tuple(_values(column, meta.binary) for column in columns),
         tuple(index for index, column in enumerate(columns) if column.type in _FLOATS),
     )

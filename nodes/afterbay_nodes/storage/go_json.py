@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from json.encoder import encode_basestring
 
 _INDENT = "    "
@@ -19,8 +20,7 @@ _ESCAPES = {"<": r"\u003c", ">": r"\u003e", "&": r"\u0026", "\u2028": r"\u2028",
 def go_json(value: object, indent: str = "") -> str:
     """`value` (None, bool, int, float, str, sequence or mapping of str) as indented text. NaN raises ValueError."""
     if isinstance(value, str):
-        # Go puts the replacement character where a string is no valid Unicode.
-        return _ESCAPED.sub(lambda found: _ESCAPES.get(found.group(), r"\ufffd"), encode_basestring(value))
+        return _text(value)
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -31,7 +31,7 @@ def go_json(value: object, indent: str = "") -> str:
         return _float(value)
     inner = indent + _INDENT
     if isinstance(value, Mapping):
-        lines = [f"{go_json(str(key))}: {go_json(item, inner)}" for key, item in value.items()]
+        lines = [f"{_text(str(key))}: {go_json(item, inner)}" for key, item in value.items()]
         opening, closing = "{", "}"
     elif isinstance(value, Sequence):
         lines = [go_json(item, inner) for item in value]
@@ -41,6 +41,13 @@ def go_json(value: object, indent: str = "") -> str:
     if not lines:
         return opening + closing
     return f"{opening}\n{inner}" + f",\n{inner}".join(lines) + f"\n{indent}{closing}"
+
+
+@lru_cache(maxsize=4096)
+def _text(value: str) -> str:
+    """A string in quotes. Kept: the keys of schema files, their types and most column names come again and again."""
+    # Go puts the replacement character where a string is no valid Unicode.
+    return _ESCAPED.sub(lambda found: _ESCAPES.get(found.group(), r"\ufffd"), encode_basestring(value))
 
 
 def _float(value: float) -> str:

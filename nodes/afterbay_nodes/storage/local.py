@@ -75,6 +75,8 @@ class LocalStore:
         directory, name = self._place(key)
         views = flat(parts, size, key)
 
+        failed: list[OSError] = []
+
         def create(folder: Folder) -> None:
             with closing(self._draft(folder.descriptor, views)) as draft:
                 folder.anchor()
@@ -82,10 +84,21 @@ class LocalStore:
                     draft.link(name, folder.descriptor)
                 except FileExistsError:
                     raise AlreadyExists(key, self.display) from None
+            try:
+                os.fsync(folder.descriptor)
+            except OSError as error:
+                failed.append(error)
+
+        def sync(folder: Folder) -> None:
+            if failed:  # what `create` met counts as this ladder's first try
+                raise failed.pop()
+            folder.anchor()
+            os.fsync(folder.descriptor)
 
         # Two ladders: a folder that cannot be synced must not make the retry meet its own file.
         self._retry.run("put", key, partial(self._tree.inside, directory, create), judge)
-        self._retry.run("sync", key, partial(self._tree.inside, directory, _sync), judge)
+        if failed:
+            self._retry.run("sync", key, partial(self._tree.inside, directory, sync), judge)
 
     def put(self, key: str, data: bytes) -> None:
         """See `ObjectStore.put`."""
@@ -257,8 +270,3 @@ class LocalStore:
             os.close(file)
             raise self._tree.planted(key)
         return Reader(file, found.st_size)
-
-
-def _sync(folder: Folder) -> None:
-    folder.anchor()
-    os.fsync(folder.descriptor)

@@ -146,52 +146,37 @@ class Tree:
 
     def make(self, directory: str) -> Folder:
         """Opens a directory, which is made if it is missing, with all above it. The caller closes it."""
-        root = self.descriptor()
-        if not directory or directory in self._known:
-            try:
-                return Folder(_open(directory or ".", root), (), self._remember)
-            except FileNotFoundError:
-                self._forget(directory)
-        opened = [os.dup(root)]
+        nearest, path, below = self._nearest(directory)
+        opened = [nearest]
         met: list[tuple[int, str]] = []
-        path = ""
         try:
-            for level in directory.split("/"):
+            for level in below:
                 path = f"{path}/{level}" if path else level
-                if path not in self._known or not _is_there(level, opened[-1]):
-                    # Met for the first time by this process: whoever made it, its entry must be durable.
-                    met.append((opened[-1], path))
-                    with contextlib.suppress(FileExistsError):
-                        os.mkdir(level, dir_fd=opened[-1])
-                    if self.folds:
-                        self._refuse_another(level, opened[-1], path)
+                # Met for the first time by this process: whoever made it, its entry must be durable.
+                met.append((opened[-1], path))
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(level, dir_fd=opened[-1])
+                if self.folds:
+                    self._refuse_another(level, opened[-1], path)
                 opened.append(self._step(level, opened[-1], path))
         except BaseException:
             for descriptor in opened:
                 os.close(descriptor)
             raise
-        kept = {opened[-1], *(parent for parent, _ in met)}
-        for descriptor in opened:
-            if descriptor not in kept:
-                os.close(descriptor)
         return Folder(opened[-1], met, self._remember)
 
     def enter(self, directory: str) -> int | None:
         """Opens a directory if it is there. The caller closes the descriptor."""
-        if directory in self._known:
-            with contextlib.suppress(FileNotFoundError):  # pruned meanwhile: looked for level by level
-                return self._step(directory, self.descriptor(), directory)
-        folder = os.dup(self.descriptor())
-        path = ""
-        for level in directory.split("/") if directory else ():
+        folder, path, below = self._nearest(directory)
+        for level in below:
             path = f"{path}/{level}" if path else level
             try:
-                below = self._step(level, folder, path)
+                inner = self._step(level, folder, path)
             except FileNotFoundError:
                 return None
             finally:
                 os.close(folder)
-            folder = below
+            folder = inner
         return folder
 
     def entries(self, directory: str) -> Sequence[tuple[str, int | None]]:
@@ -276,6 +261,21 @@ class Tree:
                 "tell names apart that differ only by case or by Unicode form",
                 hint="write to a file system or bucket that does, or give one of the tables another name by a route",
             )
+
+    def _nearest(self, directory: str) -> tuple[int, str, Sequence[str]]:
+        """Opens the nearest known directory on the way to `directory`: itself, one above, or the root.
+
+        Gives its descriptor, which the caller closes, its path, and the levels that are left to go. One step, not one a
+        level: each call of the system costs a turn of the interpreter.
+        """
+        levels = directory.split("/") if directory else []
+        for depth in range(len(levels), 0, -1):
+            path = "/".join(levels[:depth])
+            if path in self._known:
+                with contextlib.suppress(FileNotFoundError):  # else it was pruned meanwhile
+                    return self._step(path, self.descriptor(), path), path, levels[depth:]
+                self._forget(path)
+        return _open(".", self.descriptor()), "", levels
 
     def _step(self, level: str, folder: int, path: str) -> int:
         try:
