@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 
 from afterbay.schema import Column, TableName
+from afterbay_nodes.bucket.findings import Rule
+from afterbay_nodes.bucket.steps import FileStep
 from tests.support.buckets import ID, schema_file, schema_steps, series, snapshot_of, told
 
 Z = "CREATE TABLE pets (id INT PRIMARY KEY, name VARCHAR(20))"
@@ -140,6 +142,23 @@ def test_renames_of_one_statement_find_their_new_names_free() -> None:
     ]
     chain = snapshot_of(*before, *renamed(("a", "b2"), ("b", "a")))
     assert [told(step) for step in chain.steps[2:]] == ["zoo.b2@500 from zoo.a", "zoo.a@500 from zoo.b"]
+
+
+def test_under_a_table_id_the_steps_of_one_statement_are_several_files() -> None:
+    steps = (("a", "tmp", "71"), ("b", "a", "72"), ("tmp", "b", "71"))
+    files = [
+        schema_file(f"zoo.{new}", 500, f"RENAME TABLE {old} TO {new}", 14, owner=ident) for old, new, ident in steps
+    ]
+    before = [schema_file("zoo.a", 100, owner="71"), schema_file("zoo.b", 100, owner="72")]
+    snapshot = snapshot_of(*before, *files, series("71/500", 1), series("72/500", 1))
+    assert snapshot.findings == ()
+    assert [told(step) for step in snapshot.steps[2:]] == [
+        *("zoo.tmp@500 from zoo.a", "zoo.a@500 from zoo.b", "zoo.b@500 from zoo.tmp"),
+        *("72/500/CDC #1", "71/500/CDC #1"),
+    ]
+    assert [step.table.table for step in snapshot.steps if isinstance(step, FileStep)] == ["a", "b"]
+    other = snapshot_of(*before, schema_file("zoo.c", 500, "", 0, owner="71"), files[2])
+    assert [finding.rule for finding in other.findings] == [Rule.SCHEMA_TWICE]
 
 
 def test_a_swap_of_two_names_is_a_ring_of_two_steps() -> None:

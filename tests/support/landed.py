@@ -25,6 +25,10 @@ class Landed:
         """The rows of a query."""
         return self._each([sql])[0]
 
+    def queries(self, statements: Sequence[str]) -> list[list[tuple[Any, ...]]]:
+        """The rows of each of several queries."""
+        return self._each(statements)
+
     def run(self, *statements: str) -> None:
         """Statements, each committed: what somebody else does to the target."""
         self._each(list(statements))
@@ -44,6 +48,19 @@ class Landed:
     def columns(self, table: str) -> list[str]:
         """The names of a table's columns."""
         return [row[0] for row in self._columns(table)]
+
+    def all_columns(self) -> dict[str, list[str]]:
+        """The names of the columns of all tables but the target's own, by `schema.table`."""
+        if self.kind == "sqlite":
+            sql = "SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table'"
+        else:
+            sql = "SELECT table_schema || '.' || table_name, column_name FROM information_schema.columns"
+        known = self.tables()
+        found: dict[str, list[str]] = {name: [] for name in known}
+        for table, column in self.query(sql):
+            if table in known:
+                found[table].append(column)
+        return found
 
     def types(self, table: str) -> dict[str, str]:
         """The columns' types."""

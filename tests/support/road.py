@@ -1,4 +1,4 @@
-"""The whole road from a change log to a folder, every part real: change_log, encode_csv, spool, cloud_storage."""
+"""The whole road from a change log to a folder, every part real: change_log, an encoder, spool, cloud_storage."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 class Road:
     """A folder for log, state and lake. `sink` and `spool` are keys of these nodes, `between` nodes before the encoder.
 
-    A `uri` in `sink` is used instead of the folder's lake.
+    A `uri` in `sink` is used instead of the folder's lake. `read` and `directories` are of CSV, which it writes unless
+    told otherwise.
     """
 
     folder: Path
@@ -44,6 +45,7 @@ class Road:
     between: Sequence[Transform[Any, Any]] = ()
     clock: Clock | None = None
     spool: dict[str, Any] = field(default_factory=dict)
+    encoder: Transform[Any, Any] = field(default_factory=lambda: EncodeCsv(include_commit_ts=True))
 
     @property
     def lake(self) -> Path:
@@ -64,8 +66,8 @@ class Road:
         for number, node in enumerate(self.between):
             pipeline.add(f"{node.type_name}{number}", node, inputs=last)
             last = f"{node.type_name}{number}"
-        pipeline.add("csv", EncodeCsv(include_commit_ts=True), inputs=last)
-        pipeline.add("spool", Spool(**self.spool), inputs="csv")
+        pipeline.add("rows", self.encoder, inputs=last)
+        pipeline.add("spool", Spool(**self.spool), inputs="rows")
         sink = {"uri": str(self.lake), "shards": 4} | self.sink
         pipeline.add("lake", CloudStorage(**sink), inputs="spool")
         return start(pipeline.compile(), adopt=adopt, clock=self.clock)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from afterbay.errors import RunFailed
+from afterbay.messages import DdlKind
 from afterbay.schema import TableName
 from afterbay_nodes.bucket.findings import Finding, Rule
 from afterbay_nodes.bucket.history import Stored
@@ -50,18 +51,31 @@ class Schemas:
         self._known[key] = Stored(key, name.owner, file.schema, file.table, file.version, file.query, file.type, schema)
 
     def read(self, keys: Mapping[str, SchemaKey]) -> tuple[list[Stored], list[Finding]]:
-        """(what the files of `keys` that were taken say, what is wrong with them). One file a version counts."""
+        """(what the files of `keys` that were taken say, what is wrong with them).
+
+        One file a version counts. Under a table id the steps of one statement are several: its table was renamed more
+        than once (`RENAME TABLE a TO x, b TO a, x TO b`).
+        """
         findings: list[Finding] = []
-        stored: dict[tuple[str, int], Stored] = {}
+        stored: list[Stored] = []
+        begun: dict[tuple[str, int], list[Stored]] = {}
         for key in sorted(keys):
             findings += self._findings.get(key, ())
             file = self._known.get(key)
             if file is None:
                 continue
-            first = stored.setdefault((file.owner, file.version), file)
-            if first is not file:
-                findings.append(Finding(key, Rule.SCHEMA_TWICE, f"'{first.key}' is of the same version"))
-        return list(stored.values()), findings
+            others = begun.setdefault((file.owner, file.version), [])
+            if all(_goes_on(other, file) for other in others):
+                others.append(file)
+                stored.append(file)
+            else:
+                findings.append(Finding(key, Rule.SCHEMA_TWICE, f"'{others[0].key}' is of the same version"))
+        return stored, findings
+
+
+def _goes_on(one: Stored, other: Stored) -> bool:
+    """True if both are renames of one table, to different names."""
+    return one.type == other.type == DdlKind.RENAME_TABLE and (one.database, one.table) != (other.database, other.table)
 
 
 def _at_home(owner: str, file: SchemaFile) -> bool:
