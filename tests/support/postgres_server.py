@@ -18,7 +18,7 @@ USER = "afterbay"
 _START = f"""
 "$1"/initdb -D "$2"/data -U {USER} -A trust -E UTF8 --locale=C --no-sync >"$2"/log 2>&1 &&
 options="-k '$2' -c listen_addresses= -c fsync=off -c shared_buffers=16MB" &&
-"$1"/pg_ctl -D "$2"/data -l "$2"/log -w -o "$options" start >>"$2"/log 2>&1 &&
+"$1"/pg_ctl -D "$2"/data -l "$2"/log -w -o "$options $3" start >>"$2"/log 2>&1 &&
 echo ready
 read -r _
 "$1"/pg_ctl -D "$2"/data -m immediate stop >>"$2"/log 2>&1
@@ -30,6 +30,10 @@ class PostgresServer:
 
     A shell stands between: when this process ends, however that happens, its stdin ends and it stops the server.
     """
+
+    def __init__(self, **settings: str) -> None:
+        """`settings`: of the server's configuration, such as wal_level="logical"."""
+        self._settings = " ".join(f"-c {name}={value}" for name, value in settings.items())
 
     def __enter__(self) -> Self:
         self._folder = Path(tempfile.mkdtemp(prefix="afterbay-pg-"))
@@ -43,7 +47,7 @@ class PostgresServer:
         assert package.origin is not None
         binaries = Path(package.origin).with_name("pginstall18") / "bin"
         self._shell = subprocess.Popen(
-            ["sh", "-c", _START, "sh", str(binaries), str(self._folder)],
+            ["sh", "-c", _START, "sh", str(binaries), str(self._folder), self._settings],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=self._folder,
