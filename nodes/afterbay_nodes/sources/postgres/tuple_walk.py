@@ -10,12 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from afterbay_nodes.sources.postgres.cutting import Mask
 from afterbay_nodes.sources.postgres.pgoutput import Relation, fault
 from afterbay_nodes.sources.postgres.row_run import Positions, RowRun
-
-Mask = npt.NDArray[np.bool_]
 
 _NULL, _UNCHANGED, _TEXT, _BINARY = (ord(kind) for kind in "nutb")
 _COUNT_BYTES = 2

@@ -1,9 +1,8 @@
 """A run of row messages as columns: `decode_rows`.
 
 Nothing here loops over rows in Python. For each column, the places of its fields in the joined messages are found for
-all rows at once (`tuple_walk`); an Arrow array over the whole buffer, in which every second element is a field and
-those between are the gaps, is `take`n apart into a compact column; then kernels read the text (`values`). A reference
-that reads message by message is in tests/support, and both agree.
+all rows at once (`tuple_walk`), and cut out into a compact column by one kernel (`cutting`); others read the text
+(`values`). A reference that reads message by message is in tests/support, and both agree.
 """
 
 from __future__ import annotations
@@ -18,10 +17,11 @@ import pyarrow as pa
 from afterbay.errors import Place, RunFailed
 from afterbay.messages import Op
 from afterbay.printable import visible
+from afterbay_nodes.sources.postgres.cutting import Mask, cut_out
 from afterbay_nodes.sources.postgres.lsn import lsn_text
 from afterbay_nodes.sources.postgres.pgoutput import DELETE, INSERT, UPDATE, Relation
 from afterbay_nodes.sources.postgres.row_run import Letters, Positions, RowRun
-from afterbay_nodes.sources.postgres.tuple_walk import Fields, Mask, Walk
+from afterbay_nodes.sources.postgres.tuple_walk import Fields, Walk
 from afterbay_nodes.sources.postgres.type_table import Mapped
 from afterbay_nodes.sources.postgres.values import BadValue
 
@@ -184,20 +184,11 @@ def _column(relation: Relation, run: RowRun, mapped: Mapped, fields: Fields) -> 
         null = fields.unchanged if null is None else null | fields.unchanged
     if null is not None and null.all():
         return pa.nulls(len(run), mapped.column.arrow_type)
-    cut = _cut(run, fields, null)
+    cut = cut_out(run.buffer, fields.start, fields.end, null)
     try:
         return mapped.values(cut)
     except BadValue as error:
         raise _bad(relation, run, mapped, cut, error) from error
-
-
-def _cut(run: RowRun, fields: Fields, null: Mask | None) -> pa.Array:
-    """The fields as a compact binary array."""
-    count = len(run)
-    offsets = np.empty(2 * count, np.int32)
-    offsets[0::2], offsets[1::2] = fields.start, fields.end
-    spread = pa.Array.from_buffers(pa.binary(), 2 * count - 1, [None, pa.py_buffer(offsets), run.buffer])
-    return spread.take(pa.array(np.arange(0, 2 * count, 2, dtype=np.int32), mask=null))
 
 
 def _bad(relation: Relation, run: RowRun, mapped: Mapped, cut: pa.Array, error: BadValue) -> RunFailed:
