@@ -101,6 +101,18 @@ def _digits(name: str, typmod: int) -> tuple[int, str]:
     return (SECOND_DIGITS, name) if not 0 <= typmod < SECOND_DIGITS else (typmod, f"{name}({typmod})")
 
 
+AS_WRITTEN: Final[Mapping[int, str]] = {
+    142: "xml", 3614: "tsvector", 3615: "tsquery", 4072: "jsonpath",
+    600: "point", 628: "line", 601: "lseg", 603: "box", 602: "path", 604: "polygon", 718: "circle",
+    3904: "int4range", 3926: "int8range", 3906: "numrange", 3908: "tsrange", 3910: "tstzrange", 3912: "daterange",
+    4451: "int4multirange", 4536: "int8multirange", 4532: "nummultirange",
+    4533: "tsmultirange", 4534: "tstzmultirange", 4535: "datemultirange",
+    24: "regproc", 2202: "regprocedure", 2203: "regoper", 2204: "regoperator", 2205: "regclass", 2206: "regtype",
+    3734: "regconfig", 3769: "regdictionary", 4089: "regnamespace", 4096: "regrole", 4191: "regcollation",
+    2970: "txid_snapshot", 5038: "pg_snapshot", 1790: "refcursor", 1033: "aclitem", 22: "int2vector", 30: "oidvector",
+}  # fmt: skip
+"""Types without a greatest length whose values no logical type holds."""
+
 BUILT_IN: Final[Mapping[int, Callable[[int], Mapped]]] = {
     16: _plain("bool", "tinyint", read.boolean, length=1),
     21: _integer("int2", "smallint", pa.int16()),
@@ -137,7 +149,7 @@ BUILT_IN: Final[Mapping[int, Callable[[int], Mapped]]] = {
     774: _text("macaddr8", 23),
     3220: _text("pg_lsn", 17),
     27: _text("tid", 18),
-}
+} | {oid: _text(name) for oid, name in AS_WRITTEN.items()}
 """By oid, which servers never change: from a type modifier (-1: none) to a column without a name."""
 
 _ENUM = _text("enum", _NAME_LENGTH)
