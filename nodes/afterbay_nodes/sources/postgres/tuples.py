@@ -62,6 +62,11 @@ class DecodedRows:
     before: pa.RecordBatch | None
     unchanged: Mapping[int, pa.Array]
 
+    def before_known(self) -> Mask:
+        """bool[n]: the updates whose row of `before` is an old tuple."""
+        known: Mask = (self.ops.to_numpy() == Op.UPDATE) & (self.old.to_numpy() != OldKind.NONE)
+        return known
+
 
 def decode_rows(relation: Relation, run: RowRun, columns: Sequence[Mapped]) -> DecodedRows:
     """Decodes `run`, whose messages are all of `relation`; `columns` are its `mapped_columns`.
@@ -136,7 +141,7 @@ def _two_images(
             now = _chosen(now.unchanged & (has_old if column.key else full), was, now)
         images.append(_chosen(kind == DELETE, was, now))
         before.append(_without(kind != UPDATE, was))
-    return images, before if (second & (kind == UPDATE)).any() else None
+    return images, before if second.any() else None
 
 
 def _all_known(fields: Fields, count: int, rows: Positions) -> Mask:
