@@ -5,16 +5,22 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import psycopg
 import pytest
 
+from afterbay_nodes.apply.engine import Apply, ApplyOptions
+from afterbay_nodes.apply.targets.open import open_target
+from afterbay_nodes.apply.type_table import Temporal
 from afterbay_nodes.sources.postgres.pgoutput import ROW_KINDS, Relation, RowMessage, parse
 from afterbay_nodes.sources.postgres.row_run import XLOG_HEAD, RowRun
+from afterbay_nodes.sources.postgres.session import startup_options
 from afterbay_nodes.sources.postgres.tuples import DecodedRows, decode_rows
 from afterbay_nodes.sources.postgres.type_facts import QUERY, type_catalog
 from afterbay_nodes.sources.postgres.type_table import BUILT_IN, mapped, mapped_columns, table_schema, unknown_types
+from tests.support.made_store import CANAL, CSV, MadeStore
 from tests.support.postgres_server import PostgresServer
 from tests.support.reference_pgoutput import READERS
 from tests.support.replication import Replication
@@ -260,6 +266,39 @@ def test_what_only_text_holds_is_refused_unless_it_is_text(
     found, logical = _decoded(replication, (relation, messages), as_text=("v",))
     assert logical == "longtext"
     assert found.rows.column(1).to_pylist() == _written(replication, f"beyond {name}")
+
+
+@pytest.mark.parametrize("encoder", [CSV, CANAL], ids=["csv", "canal-json"])
+def test_the_way_back(
+    encoder: Any,
+    logical_postgres: PostgresServer,
+    replication: Replication,
+    runs: dict[str, tuple[Relation, list[bytes]]],
+) -> None:
+    """Into files, and applied to another database: each value casts back to what it was."""
+    store = MadeStore(encoder)
+    written = {}
+    for number, name in enumerate(CASES):
+        relation, messages = runs[f"is {name}"]
+        found, _ = _decoded(replication, (relation, messages))
+        types = type_catalog(replication.db.execute(QUERY, [list(unknown_types(relation, {}))]))
+        table = f"s.t{number}"
+        store.ddl(table, 10, columns=table_schema(relation, (), types, version=10).columns)
+        store.rows(table, *(("I", 11, (row["id"], row["v"])) for row in found.rows.to_pylist()))
+        written[table] = name
+    store.checkpoint(99)
+    uri = logical_postgres.database()
+    with closing(open_target(uri, Temporal.NATIVE)) as target:
+        Apply(store.bucket(), target, ApplyOptions()).round()
+    with psycopg.connect(uri, autocommit=True, options=startup_options()) as db:
+        db.execute("SET search_path = public")
+        db.execute(SETUP)
+        db.execute("CREATE TABLE tested_here (id int)")
+        db.execute("SET search_path = pg_catalog")
+        for table, name in written.items():
+            value = "v" if name == "bytea" else f"CAST(CAST(v AS text) AS {name})"
+            back = db.execute(f"SELECT v IS NULL, format('%s', {value}) FROM {table} ORDER BY id").fetchall()
+            assert [None if null else text for null, text in back] == _written(replication, f"is {name}"), name
 
 
 NO_COLUMNS = {
