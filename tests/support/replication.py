@@ -21,6 +21,7 @@ class Replication:
     """A slot and a publication of all tables in one database, while it is entered; the server's only one."""
 
     def __init__(self, uri: str, *, version: int = 1, more: str = "") -> None:
+        self.version = version
         self._uri = uri
         self._options = f"proto_version '{version}', publication_names 'tested', messages 'true'{more}"
 
