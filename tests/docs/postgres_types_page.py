@@ -39,8 +39,8 @@ TAIL = """
 **Domains** become what they are made of, with the digits or length of the domain. **Enums** are their labels: one may
 be added at any time, which no column tells. What the catalog does not know any more is text.
 
-**`timestamptz`** is a `TIMESTAMP` because that is a moment too. MySQL's own ends in 2038; here and in our readers it does
-not.
+**`timestamptz`** is a `TIMESTAMP` because that is a moment too. MySQL's own ends in 2038; here and in our readers it
+does not.
 
 **Keys.** The key in the schema file is the replica identity, as the stream itself tells it: the primary key, or the
 index that `REPLICA IDENTITY USING INDEX` names. With `REPLICA IDENTITY FULL` it is the primary key, unless that is

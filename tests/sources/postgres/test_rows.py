@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -144,6 +145,25 @@ def test_floats_keep_what_is_no_number() -> None:
 def test_a_run_has_rows() -> None:
     with pytest.raises(ValueError, match="at least one message"):
         RowRun.of([])
+
+
+def test_a_table_without_columns_has_no_rows_to_store() -> None:
+    with pytest.raises(RunFailed, match="leave the table out") as raised:
+        decoded(relation_of(), [row_bytes(OID, "I", [])])
+    assert raised.value.code == "postgres.no_columns"
+
+
+def test_many_nulls_in_few_bytes_take_few_bytes() -> None:
+    """A null is one byte in a message. What is kept of it is kept for one column at a time (I8)."""
+    relation = relation_of(*[INT4] * 1000, identity="f")
+    messages = [row_bytes(OID, "U", [None] * 1000, [None] * 1000, mark="O")] * 500
+    tracemalloc.start()
+    try:
+        decoded(relation, messages)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 5 * len(b"".join(messages))
 
 
 # -- what no server should send

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from afterbay.errors import Place, RunFailed
+from afterbay.printable import visible
 from afterbay_nodes.sources.postgres.lsn import lsn_text
 
 INSERT: Final = ord("I")
@@ -188,7 +189,7 @@ def fault(why: str, lsn: int, table: str | None = None) -> RunFailed:
     return RunFailed(
         "postgres.protocol",
         f"the server's message is not as pgoutput has it: {why}",
-        place=Place(table=table, position=lsn_text(lsn)),
+        place=Place(table=None if table is None else visible(table), position=lsn_text(lsn)),
         hint="nothing of it was used; if it comes again, the server or something between damages the stream",
     )
 

@@ -7,6 +7,7 @@ that a message claims leads out of it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,20 +35,29 @@ class Fields:
 
 
 class Walk:
-    """Steps through tuples of `relation` in a run. Raises RunFailed `postgres.protocol` with the row's position."""
+    """Steps through tuples of `relation` in a run. Raises RunFailed `postgres.protocol` with the row's position.
+
+    Fields are given column by column and not kept: a null is one byte in a message, and 16 in them (I8).
+    """
 
     def __init__(self, run: RowRun, relation: Relation) -> None:
         self._run = run
         self._relation = relation
 
-    def tuples(self, rows: Positions | None, at: Positions) -> tuple[list[Fields], Positions]:
-        """The fields of one tuple a row, by column, and where each tuple ends.
+    def ends(self, rows: Positions | None, at: Positions) -> Positions:
+        """Where the tuples that begin at `at` end."""
+        end = at + _COUNT_BYTES
+        for fields in self.columns(rows, at):
+            end = fields.end
+        return end
+
+    def columns(self, rows: Positions | None, at: Positions) -> Iterator[Fields]:
+        """The fields of one tuple a row, column by column.
 
         `rows` are their numbers in the run (None: all of it), `at` where each row's tuple begins, within its message.
         """
         ends = self._run.ends if rows is None else self._run.ends[rows]
         columns = self._relation.columns
-        found: list[Fields] = []
         position = at + _COUNT_BYTES
         self._check(position <= ends, rows, "a row ends within its number of columns")
         self._check(
@@ -57,8 +67,7 @@ class Walk:
             fields = self._step(position, rows, column.name)
             position = fields.end
             self._check(position <= ends, rows, f"a row ends within column {column.name!a}")
-            found.append(fields)
-        return found, position
+            yield fields
 
     def check(self, good: Mask, why: str) -> None:
         """For what must be so of every row of the run."""

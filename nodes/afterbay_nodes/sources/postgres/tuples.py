@@ -7,7 +7,7 @@ all rows at once (`tuple_walk`), and cut out into a compact column by one kernel
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -26,6 +26,7 @@ from afterbay_nodes.sources.postgres.type_table import Mapped
 from afterbay_nodes.sources.postgres.values import BadValue
 
 _OID_BYTES = 4
+_COUNT_BYTES = 2
 _NEW, _KEY, _OLD = (ord(mark) for mark in "NKO")
 _SHOWN = 60
 
@@ -39,6 +40,10 @@ class OldKind(IntEnum):
     NONE = 0
     KEY = 1  # the columns of the replica identity; the others are null
     FULL = 2  # the whole row (REPLICA IDENTITY FULL)
+
+
+_OLD_KINDS = np.zeros(256, np.uint8)
+_OLD_KINDS[[_KEY, _OLD]] = [OldKind.KEY, OldKind.FULL]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,28 +79,33 @@ def decode_rows(relation: Relation, run: RowRun, columns: Sequence[Mapped]) -> D
     Raises RunFailed `postgres.protocol` for bytes that are no rows of the relation, and `postgres.value` for a value
     that its column cannot hold, each with table and position.
     """
+    if not columns:
+        raise RunFailed(
+            "postgres.no_columns",
+            "a table without columns has rows, which no column of the store can hold",
+            place=Place(table=_table(relation), position=lsn_text(run.lsn_of(0))),
+            hint="leave the table out",
+        )
     walk = Walk(run, relation)
     kind, mark, at = _heads(relation, run, walk)
     has_old = mark != _NEW
-    if not has_old.any():
-        fields, end = walk.tuples(None, at)
-        walk.check(end == run.ends, "a row goes on behind its columns")
-        images, before = fields, None
-    else:
-        images, before = _two_images(relation, run, walk, kind, mark, at)
-    rows, unchanged = [], {}
-    for index, (column, image) in enumerate(zip(columns, images, strict=True)):
-        if image.unchanged is not None and image.unchanged.any():
-            unchanged[index] = pa.array(image.unchanged)
-        rows.append(_column(relation, run, column, image))
+    images = _two_images(relation, run, walk, kind, mark, at) if has_old.any() else _one_image(run, walk, at)
+    has_before = bool((has_old & (kind == UPDATE)).any())
+    rows, before, unchanged = [], [], {}
+    for index, (column, (now, was)) in enumerate(zip(columns, images, strict=True)):
+        if now.unchanged is not None and now.unchanged.any():
+            unchanged[index] = pa.array(now.unchanged)
+        rows.append(_column(relation, run, column, now))
+        if has_before:
+            assert was is not None
+            before.append(_column(relation, run, column, was))
     schema = pa.schema([pa.field(column.column.name, column.column.arrow_type) for column in columns])
-    old = None
-    if before is not None:
-        arrays = [_column(relation, run, column, image) for column, image in zip(columns, before, strict=True)]
-        old = pa.RecordBatch.from_arrays(arrays, schema=schema)
-    kinds = np.where(has_old, np.where(mark == _KEY, np.uint8(OldKind.KEY), np.uint8(OldKind.FULL)), np.uint8(0))
     return DecodedRows(
-        pa.RecordBatch.from_arrays(rows, schema=schema), pa.array(_OPS[kind]), pa.array(kinds), old, unchanged
+        pa.RecordBatch.from_arrays(rows, schema=schema),
+        pa.array(_OPS[kind]),
+        pa.array(_OLD_KINDS[mark]),
+        pa.RecordBatch.from_arrays(before, schema=schema) if has_before else None,
+        unchanged,
     )
 
 
@@ -114,34 +124,40 @@ def _heads(relation: Relation, run: RowRun, walk: Walk) -> tuple[Letters, Letter
     return kind, mark, start + skip + _OID_BYTES + 1
 
 
+def _one_image(run: RowRun, walk: Walk, at: Positions) -> Iterator[tuple[Fields, None]]:
+    """The images of a run in which no row has an old tuple: column by column, that of `rows`."""
+    end = at + _COUNT_BYTES
+    for fields in walk.columns(None, at):
+        end = fields.end
+        yield fields, None
+    walk.check(end == run.ends, "a row goes on behind its columns")
+
+
 def _two_images(
     relation: Relation, run: RowRun, walk: Walk, kind: Letters, mark: Letters, at: Positions
-) -> tuple[list[Fields], list[Fields] | None]:
-    """The images of a run in which some rows have an old tuple: those of `rows`, and of `before` if there are any."""
+) -> Iterator[tuple[Fields, Fields]]:
+    """The images of a run in which some rows have an old tuple: column by column, those of `rows` and of `before`."""
     has_old = mark != _NEW
     old_rows, new_rows = np.flatnonzero(has_old), np.flatnonzero(kind != DELETE)
-    old, old_end = walk.tuples(old_rows, at[old_rows])
-    # An update's new tuple stands behind its old one, and has a mark of its own.
-    begins, end = at.copy(), at.copy()
-    begins[old_rows] = end[old_rows] = old_end
+    # An update's new tuple stands behind its old one, and has a mark of its own. So old tuples are walked twice.
+    begins = at.copy()
+    begins[old_rows] = walk.ends(old_rows, at[old_rows])
+    walk.check((kind != DELETE) | (begins == run.ends), "a row goes on behind its columns")
     second = has_old & (kind != DELETE)
     walk.check(~second | (begins < run.ends), "an update ends behind its old row")
     walk.check(~second | (run.uint8(begins) == _NEW), "an update has no new row")
     begins[second] += 1
-    new, new_end = walk.tuples(new_rows, begins[new_rows])
-    end[new_rows] = new_end
-    walk.check(end == run.ends, "a row goes on behind its columns")
-    images, before = [], []
-    full = mark == _OLD
-    for column, old_fields, new_fields in zip(relation.columns, old, new, strict=True):
-        walk.check(_all_known(old_fields, len(run), old_rows), f"the old row's column {column.name!a} is not told")
-        was = _spread(old_fields, old_rows, at)
-        now = _spread(new_fields, new_rows, at)
+    full, end = mark == _OLD, begins
+    for column, old, new in zip(
+        relation.columns, walk.columns(old_rows, at[old_rows]), walk.columns(new_rows, begins[new_rows]), strict=True
+    ):
+        walk.check(_all_known(old, len(run), old_rows), f"the old row's column {column.name!a} is not told")
+        was, now = _spread(old, old_rows, at), _spread(new, new_rows, at)
+        end = now.end
         if now.unchanged is not None:
             now = _chosen(now.unchanged & (has_old if column.key else full), was, now)
-        images.append(_chosen(kind == DELETE, was, now))
-        before.append(_without(kind != UPDATE, was))
-    return images, before if second.any() else None
+        yield _chosen(kind == DELETE, was, now), _without(kind != UPDATE, was)
+    walk.check((kind == DELETE) | (end == run.ends), "a row goes on behind its columns")
 
 
 def _all_known(fields: Fields, count: int, rows: Positions) -> Mask:
@@ -204,8 +220,12 @@ def _bad(relation: Relation, run: RowRun, mapped: Mapped, cut: pa.Array, error: 
     return RunFailed(
         "postgres.value",
         f"column '{name}' ({mapped.source}) holds '{shown}', which {error}",
-        place=Place(table=visible(f"{relation.schema}.{relation.name}"), position=lsn_text(run.lsn_of(error.index))),
+        place=Place(table=_table(relation), position=lsn_text(run.lsn_of(error.index))),
         hint=f"name the column '{name}' under `as_text`: a text column holds every value as the server writes it"
         if error.as_text
         else None,
     )
+
+
+def _table(relation: Relation) -> str:
+    return visible(f"{relation.schema}.{relation.name}")
