@@ -68,7 +68,7 @@ def cols(text: str) -> list[Col]:
 
 @dataclass
 class Table:
-    """One table. A row's key is `key`; `log` has every change of a table without one, as a copy must keep them.
+    """One table. A row's key is `key`; `log` has every change, which is what a copy keeps of a table without one.
 
     `parts` are the partitions by name, with their ids; `part_of` says in which a row is.
     """
@@ -308,8 +308,7 @@ class Upstream:
         return told | {"columnIds": dict(table.column_ids)}
 
     def _say(self, table: Table, op: str, row: Row, old: Row | None = None) -> None:
-        if not table.key:
-            table.log.append((op, self._ts, dict(row)))
+        table.log.append((op, self._ts, dict(row)))
         schema, _, bare = table.name.partition(".")
         by_name = {column.name: column for column in table.stored}
         self.lines.append(
