@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -113,4 +114,20 @@ def test_help_imports_none_of_what_running_needs() -> None:
         f"print(sorted(set(sys.modules) & {heavy!r}), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stderr == "[]\n"
+
+
+def test_validate_does_not_import_pandas_where_there_is_one(tmp_path: Path) -> None:
+    """`pa.array` does, and it takes longer than everything else together."""
+    nodes = ["log: {type: change_log, path: events.jsonl}"]
+    for form in ("csv", "canal_json", "debezium_json", "parquet", "avro"):
+        nodes.append(f"{form}: {{type: encode_{form}, inputs: log}}")
+        nodes.append(f"{form}_spool: {{type: spool, inputs: {form}}}")
+        nodes.append(f"{form}_lake: {{type: cloud_storage, inputs: {form}_spool, uri: ./{form}}}")
+    (tmp_path / "all.yaml").write_text("nodes:\n" + "".join(f"  {node}\n" for node in nodes))
+    script = (
+        "import sys\nfrom afterbay.cli import app\nassert app.call(['validate', 'all.yaml']) == 0\n"
+        "print(sorted(set(sys.modules) & {'pandas', 'polars', 'duckdb'}), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stderr == "[]\n"

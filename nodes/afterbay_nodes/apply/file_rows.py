@@ -16,12 +16,13 @@ from afterbay_nodes.apply.states import TableState
 from afterbay_nodes.apply.target import LogRows, Target
 from afterbay_nodes.apply.values import Unfit, unreadable_json
 from afterbay_nodes.bucket.steps import FileStep
+from afterbay_nodes.constants import constants
 from afterbay_nodes.decoders.stored_rows import StoredRows
 
 MERGE_BYTES = 64 << 20
 """Rows of one file are merged this many Arrow bytes at a time (I8); all of a file are one transaction still."""
 
-_LETTERS = pa.array(["I", "U", "D"])
+_LETTERS = constants("I", "U", "D")
 
 
 @dataclass(slots=True)

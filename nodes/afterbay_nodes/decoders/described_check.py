@@ -10,9 +10,10 @@ import pyarrow.compute as pc
 
 from afterbay.messages import Op
 from afterbay.schema import TEMPORAL_TYPES, Column, TableSchema
+from afterbay_nodes.constants import constants
 from afterbay_nodes.encoders.described import LETTERS
 
-_LETTERS = pa.array(LETTERS, pa.utf8())
+_LETTERS = constants(*LETTERS)
 _WITH_DIGITS = TEMPORAL_TYPES | {"decimal"}
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from afterbay.schema import BINARY_TYPES, INTEGER_TYPES, TEMPORAL_TYPES, Column
+from afterbay_nodes.constants import constants
 from afterbay_nodes.encoders.stored_values import base64_text
 
 BinaryText = Literal["base64", "hex", "latin1"]
@@ -26,7 +27,7 @@ _FORMS = {
 }
 _WHOLE = r"^-?[0-9]+$"
 _REAL = r"^-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?$"
-_NAMED_REALS = pa.array(["NaN", "+Inf", "-Inf"])
+_NAMED_REALS = constants("NaN", "+Inf", "-Inf")
 
 
 class BadText(ValueError):

@@ -13,6 +13,7 @@ from afterbay.errors import Place, RunFailed
 from afterbay.messages import FileFormat, Op
 from afterbay.printable import visible
 from afterbay.schema import BINARY_TYPES, Column, TableSchema
+from afterbay_nodes.constants import constants
 from afterbay_nodes.encoders.csv_dialect import CsvDialect, runs_into
 from afterbay_nodes.encoders.intake import Intake
 from afterbay_nodes.encoders.stored_values import base64_text, enum_names, hex_text, set_names
@@ -20,7 +21,7 @@ from afterbay_nodes.encoders.stored_values import base64_text, enum_names, hex_t
 BinaryEncoding = Literal["base64", "hex"]
 Values = Callable[[pa.Array], pa.Array]
 
-OP_LETTERS = pa.array([{Op.INSERT: "I", Op.UPDATE: "U", Op.DELETE: "D"}[op] for op in sorted(Op)])
+OP_LETTERS = constants(*({Op.INSERT: "I", Op.UPDATE: "U", Op.DELETE: "D"}[op] for op in sorted(Op)))
 CLASH_HINT = "choose another null string or terminator, or let text be quoted"
 _FLOATS = frozenset({"float", "double"})
 

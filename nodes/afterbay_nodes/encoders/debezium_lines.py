@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from afterbay.messages import ChangeBatch, Op
+from afterbay_nodes.constants import constants
 from afterbay_nodes.encoders.debezium_table import DebeziumTable
 from afterbay_nodes.encoders.intake import op_counts
 from afterbay_nodes.encoders.joining import Piece, constant, joined, text_of
@@ -16,7 +17,7 @@ from afterbay_nodes.encoders.json_object import json_object, null_but
 from afterbay_nodes.encoders.wall_time import commit_ms
 
 Envelope = Literal["bare", "payload"]
-_OP_LETTERS = pa.array([{Op.INSERT: b"c", Op.UPDATE: b"u", Op.DELETE: b"d"}[op] for op in sorted(Op)], pa.binary())
+_OP_LETTERS = constants(*({Op.INSERT: b"c", Op.UPDATE: b"u", Op.DELETE: b"d"}[op] for op in sorted(Op)))
 _WRAPPERS = {"bare": (b"", b""), "payload": (b'{"payload":', b"}")}
 
 

@@ -14,6 +14,7 @@ from afterbay.messages import ChangeBatch, EncodedBatch, FileFormat
 from afterbay.node import Capabilities, Transform, TransformContext, TransformOperator
 from afterbay.printable import visible
 from afterbay.schema import Json, TableSchema
+from afterbay_nodes.constants import constants
 from afterbay_nodes.encoders.described import (
     BEFORE,
     COMMIT_TS,
@@ -37,7 +38,7 @@ from afterbay_nodes.encoders.parquet_columns import (
 from afterbay_nodes.encoders.parquet_file import Compression, ParquetAssembler, message_of
 from afterbay_nodes.per_schema import PerSchema
 
-_LETTERS = pa.array(LETTERS, pa.utf8())
+_LETTERS = constants(*LETTERS)
 
 
 class EncodeParquet(Transform[ChangeBatch, EncodedBatch]):

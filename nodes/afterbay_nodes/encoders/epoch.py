@@ -55,7 +55,7 @@ def microseconds(text: pa.Array) -> pa.Array:
 def is_known_zone(zone: str) -> bool:
     """True if `utc_text` knows the time zone."""
     try:
-        pc.assume_timezone(pa.array([0], pa.timestamp("us")), zone)
+        pc.assume_timezone(pa.nulls(1, pa.timestamp("us")), zone)
     except pa.ArrowInvalid:
         return False
     return True

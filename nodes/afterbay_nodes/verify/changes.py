@@ -48,7 +48,7 @@ class Changes:
         return replace(self, before_of=_NONE, before=tuple(column.slice(0, 0) for column in self.columns))
 
 
-_NONE = pa.array([], pa.int64())
+_NONE = pa.nulls(0, pa.int64())
 
 
 def of_stored(chunk: StoredRows) -> Changes:
