@@ -70,6 +70,22 @@ def test_refused_when_asked(apply: Applies, landed: Landed) -> None:
     assert landed.tables() == set()
 
 
+def test_a_torn_file_is_appended_not_even_in_part(apply: Applies, landed: Landed) -> None:
+    store = begun()
+    torn = store.rows("s.t", ("I", 14, (3, "z")), ("I", 15, (4, "z")))
+    good = store.objects[torn]
+    store.objects[torn] = good[:-3]
+    with pytest.raises(RunFailed) as caught:
+        apply(store)
+    assert caught.value.code == "csv.torn"
+    assert torn in str(caught.value)
+    assert "row 2" in str(caught.value)
+    assert landed.rows("s.t", "a") == [(1,), (1,), (1,), (2,)]
+    store.objects[torn] = good
+    apply(store)
+    assert landed.rows("s.t", "a") == [(1,), (1,), (1,), (2,), (3,), (4,)]
+
+
 def test_new_columns_a_truncate_and_a_rename(apply: Applies, landed: Landed) -> None:
     store = begun()
     store.ddl(

@@ -10,14 +10,20 @@ from pathlib import Path
 import pytest
 
 from afterbay.errors import AfterbayError, EnvironmentRefused, PipelineInvalid, RunFailed
+from afterbay.messages import ChangeBatch, EncodedBatch
+from afterbay.node import Transform
 from afterbay.schema import Column, TableName
 from afterbay_nodes.apply.sql_dialect import quote
 from afterbay_nodes.apply.targets import sqlite
 from afterbay_nodes.apply.targets.open import open_target
 from afterbay_nodes.apply.targets.postgres import cut
+from afterbay_nodes.encoders.encode_avro import EncodeAvro
+from afterbay_nodes.encoders.encode_canal_json import EncodeCanalJson
+from afterbay_nodes.encoders.encode_debezium_json import EncodeDebeziumJson
+from afterbay_nodes.encoders.encode_parquet import EncodeParquet
 from tests.apply.conftest import Applies
 from tests.support.landed import Landed
-from tests.support.made_store import MadeStore
+from tests.support.made_store import CSV, MadeStore
 
 ID = Column("id", "bigint", nullable=False, primary_key=True)
 V = Column("v", "varchar", length=20)
@@ -27,8 +33,8 @@ SECOND = "s/t/10/CDC00000000000000000002.csv"
 Damage = Callable[[MadeStore], None]
 
 
-def begun() -> MadeStore:
-    store = MadeStore()
+def begun(encoder: Transform[ChangeBatch, EncodedBatch] = CSV) -> MadeStore:
+    store = MadeStore(encoder)
     store.ddl("s.t", 10, CREATE, 3, T)
     store.rows("s.t", ("I", 11, (1, "a")))
     store.rows("s.t", ("I", 12, (2, "b")), ("I", 13, (3, "c")))
@@ -56,13 +62,19 @@ def wrong_checksum(store: MadeStore) -> None:
     store.objects[key[:-15] + "0000000001.json"] = store.objects.pop(key)
 
 
+def schema_file_cut_off(store: MadeStore) -> None:
+    (key,) = (key for key in store.objects if "schema_10" in key)
+    store.objects[key] = store.objects[key][:-9]
+
+
 # name -> (damage, code, what the message names, how many files' rows are there)
 DAMAGES: dict[str, tuple[Damage, str, tuple[str, ...], int]] = {
     "a damaged index": (changed("s/t/10/meta/CDC.index", b"CDC", b"XYZ"), "index.unreadable", ("meta/CDC.index",), 0),
     "a file missing under the index": (gone("s/t/10/CDC00000000000000000001.csv"), "number.gap", ("s/t/10/CDC",), 0),
     "the newest file missing": (gone(SECOND), "index.without_file", ("meta/CDC.index",), 0),
     "a wrong checksum": (wrong_checksum, "schema_file.checksum", ("schema_10_0000000001",), 0),
-    "a schema file cut off": (changed("metadata", b"99}", b"9"), "metadata.unreadable", ("metadata",), 0),
+    "a checkpoint cut off": (changed("metadata", b"99}", b"9"), "metadata.unreadable", ("metadata",), 0),
+    "a schema file cut off": (schema_file_cut_off, "schema_file.unreadable", ("s/t/meta/schema_10_",), 0),
     "a truncated CSV": (changed(SECOND, b'"c"\r\n', b'"c'), "csv.torn", (SECOND, "row 2"), 1),
     "a row without its end": (changed(SECOND, b'"c"\r\n', b'"c"'), "csv.torn", (SECOND, "row 2"), 1),
     "a column too much": (changed(SECOND, b'"c"', b'"c",1'), "csv.columns", (SECOND, "row 2"), 1),
@@ -72,6 +84,7 @@ DAMAGES: dict[str, tuple[Damage, str, tuple[str, ...], int]] = {
         (SECOND, "row 1"),
         1,
     ),
+    "a column too few": (changed(SECOND, b',"c"', b""), "csv.columns", (SECOND, "row 2"), 1),
     "a value that is no number": (changed(SECOND, b"13,3,", b"13,x,"), "csv.value", (SECOND, "row 2", "id"), 1),
 }
 
@@ -88,6 +101,65 @@ def test_damage(case: str, apply: Applies, landed: Landed) -> None:
     for name in names:
         assert name in str(caught.value)
     assert (landed.rows("s.t") if files else landed.tables()) == ([(1, "a")] if files else set())
+
+
+# The second file of another format, its bytes changed: (encoder, extension, change, code, what the message names too)
+OTHERS: dict[str, tuple[Transform[ChangeBatch, EncodedBatch], str, Callable[[bytes], bytes], str, str]] = {
+    "canal-json, truncated": (EncodeCanalJson(), "json", lambda data: data[:-9], "canal.torn", "row 2"),
+    "canal-json, a column too few": (
+        EncodeCanalJson(),
+        "json",
+        lambda data: data.replace(b',"v":"c"', b""),
+        "canal.columns",
+        "row 2",
+    ),
+    "debezium-json, truncated": (EncodeDebeziumJson(), "json", lambda data: data[:-9], "debezium.torn", "row 2"),
+    "debezium-json, a column too few": (
+        EncodeDebeziumJson(),
+        "json",
+        lambda data: data.replace(b',"v":"c"', b""),
+        "debezium.columns",
+        "row 2",
+    ),
+    "parquet, truncated": (EncodeParquet(), "parquet", lambda data: data[:-9], "parquet.damaged", ""),
+    "parquet, a wrong checksum": (
+        EncodeParquet(compression="none"),
+        "parquet",
+        lambda data: data.replace(b"\x01\0\0\0b\x01\0\0\0c", b"\x01\0\0\0b\x01\0\0\0d", 1),
+        "parquet.damaged",
+        "",
+    ),
+    "parquet, other columns": (
+        EncodeParquet(),
+        "parquet",
+        lambda data: other_columns(EncodeParquet()),
+        "parquet.columns",
+        "'w'",
+    ),
+    "avro, truncated": (EncodeAvro(), "avro", lambda data: data[:-9], "avro.damaged", "row 1"),
+    "avro, other columns": (EncodeAvro(), "avro", lambda data: other_columns(EncodeAvro()), "avro.columns", "'w'"),
+}
+
+
+def other_columns(encoder: Transform[ChangeBatch, EncodedBatch]) -> bytes:
+    store = MadeStore(encoder)
+    store.ddl("s.t", 10, CREATE, 3, (*T, Column("w", "int")))
+    return store.objects[store.rows("s.t", ("I", 12, (2, "b", 1)))]
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_damage_in_other_formats(case: str, apply: Applies, landed: Landed) -> None:
+    encoder, extension, damage, code, named = OTHERS[case]
+    store, second = begun(encoder), SECOND.replace("csv", extension)
+    good = store.objects[second]
+    store.objects[second] = damage(good)
+    assert store.objects[second] != good
+    with pytest.raises(RunFailed) as caught:
+        apply(store)
+    assert caught.value.code == code, str(caught.value)
+    assert second in str(caught.value)
+    assert named in str(caught.value)
+    assert landed.rows("s.t") == [(1, "a")]  # nothing of the damaged file, not even what is before the damage
 
 
 def test_a_store_that_is_mended_goes_on(apply: Applies, landed: Landed) -> None:
@@ -161,6 +233,7 @@ def test_a_table_that_is_there_already(case: str, apply: Applies, landed: Landed
     with pytest.raises(RunFailed) as caught:
         apply(begun())
     assert caught.value.code == code
+    assert "s/t/meta/schema_10" in str(caught.value)
     assert landed.rows("s.t") == ([(77, "mine")] if more else [])
 
 

@@ -10,8 +10,10 @@ from afterbay.messages import ChangeBatch, EncodedBatch, Op
 from afterbay.node import Transform
 from afterbay.schema import Column, TableName, TableSchema
 from afterbay_nodes.bucket.bucket import Bucket
+from afterbay_nodes.encoders.encode_avro import EncodeAvro
 from afterbay_nodes.encoders.encode_canal_json import EncodeCanalJson
 from afterbay_nodes.encoders.encode_csv import EncodeCsv
+from afterbay_nodes.encoders.encode_parquet import EncodeParquet
 from afterbay_nodes.storage.layout import Layout
 from afterbay_nodes.storage.names import escape
 from afterbay_nodes.storage.schema_file import SchemaFile
@@ -21,6 +23,7 @@ from tests.support.memory_store import MemoryStore
 
 CSV = EncodeCsv(include_commit_ts=True)
 CANAL = EncodeCanalJson()
+EXTENSIONS = {EncodeCsv: "csv", EncodeParquet: "parquet", EncodeAvro: "avro"}  # the others are lines of JSON
 OPS = {"I": Op.INSERT, "U": Op.UPDATE, "D": Op.DELETE}
 Change = tuple[str, int, tuple[Any, ...]] | tuple[str, int, tuple[Any, ...], tuple[Any, ...]]
 """(operation, commit-ts, values[, values before])."""
@@ -63,9 +66,8 @@ class MadeStore:
         stem = f"CDC_{dispatcher}" if dispatcher else "CDC"
         series = f"{folder}/{stem}"
         number = self._numbers[series] = self._numbers.get(series, 0) + 1
-        base = f"{stem}{'_' if dispatcher else ''}{number:020d}." + (
-            "csv" if isinstance(self.encoder, EncodeCsv) else "json"
-        )
+        extension = EXTENSIONS.get(type(self.encoder), "json")
+        base = f"{stem}{'_' if dispatcher else ''}{number:020d}.{extension}"
         data = b""
         if changes:
             before = [change[3] if len(change) > 3 else None for change in changes]
