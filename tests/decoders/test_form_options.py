@@ -12,8 +12,10 @@ from afterbay_nodes.commands.form_options import (
     TERMINATOR,
     BinaryEncoding,
     CommitTsStored,
+    Decimals,
     stored_form,
 )
+from afterbay_nodes.decoders.debezium_form import DebeziumReading
 from afterbay_nodes.decoders.stored_form import StoredForm
 
 
@@ -38,3 +40,19 @@ def test_escapes_are_typed() -> None:
 def test_the_commit_ts_is_told_or_detected(typed: str, told: bool | None) -> None:
     form = stored_form(DELIMITER, QUOTE, NULL, TERMINATOR, BinaryEncoding.BASE64, CommitTsStored(typed))
     assert form.csv.commit_ts is told
+
+
+@pytest.mark.parametrize(("typed", "told"), [("string", "string"), ("precise", "precise"), ("detect", None)])
+def test_the_modes_of_debezium_are_told_or_detected(typed: str, told: str | None) -> None:
+    form = stored_form(
+        DELIMITER,
+        QUOTE,
+        NULL,
+        TERMINATOR,
+        BinaryEncoding.BASE64,
+        decimals=Decimals(typed),
+        time_zone="Asia/Tokyo",
+    )
+    assert form.debezium == DebeziumReading(told, "Asia/Tokyo")  # type: ignore[arg-type]
+    with pytest.raises(PipelineInvalid, match="Asia/Nowhere"):
+        stored_form(DELIMITER, QUOTE, NULL, TERMINATOR, BinaryEncoding.BASE64, time_zone="Asia/Nowhere")

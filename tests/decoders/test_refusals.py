@@ -280,6 +280,15 @@ def test_a_canal_file_whose_old_values_are_only_the_changed_ones() -> None:
         (canal(data=[{"id": "2", "b": "\u0100"}]), "canal.value"),
         (canal(_tidb=None), "canal.commit_ts"),
         (canal(_tidb={"commitTs": -1}), "canal.commit_ts"),
+        (canal(_tidb={}), "canal.line"),
+        (canal(more=1), "canal.line"),
+        (canal().replace(b'"es"', b'"et"'), "canal.line"),
+        (canal().replace(b'"mysqlType": {}', b'"mysqlType": {"a": "i\xfft"}'), "canal.line"),
+        (canal().replace(b'"es": 1', b'"es": 1, "es": 1'), "canal.twice"),
+        (canal().replace(b'"commitTs": 9', b'"commitTs": 8, "commitTs": 9'), "canal.twice"),
+        (canal().replace(b'"b": "', b'"id": "3", "b": "'), "canal.twice"),
+        (canal().replace(b'"old": [{', b'"old": [{"id": "7", '), "canal.twice"),
+        (canal().replace(b'"sqlType": {}', b'"sqlType": {"a": 1, "a": 1}'), "canal.twice"),
     ],
 )
 def test_a_damaged_canal_file_is_refused_with_its_row(line: bytes, code: str) -> None:
@@ -311,9 +320,42 @@ def test_a_debezium_file_with_its_before_images() -> None:
     assert bare.commit_ts is bare.ordinals is None
 
 
+def own(**changed: Any) -> bytes:
+    """An event with all that the encoder writes."""
+    fixed = {"version": "2.4.0.Final", "connector": "afterbay", "name": "x", "ts_ms": 1, "snapshot": "false"}
+    fixed |= {"db": "zoo", "table": "small", "server_id": 0, "gtid": None, "file": "", "pos": 0, "row": 0, "thread": 0}
+    return debezium(source=fixed | {"query": None, "commit_ts": 9, "ordinal": 0} | changed)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        (b'"commit_ts"', b'"commit_tt"', "debezium.line"),
+        (b'"ordinal"', b'"ordinaL"', "debezium.line"),
+        (b'"server_id":0', b'"server_id":1', "debezium.line"),
+        (b'"snapshot":"false"', b'"snapshot":"falsf"', "debezium.line"),
+        (b'"transaction":null', b'"transaction":1', "debezium.line"),
+        (b'"ts_ms":1,"transaction"', b'"ts_mt":1,"transaction"', "debezium.line"),
+        (b'"version":"2', b'"version":"\xff', "debezium.line"),
+        (b'"pos":0', b'"pos":0,"pos":0', "debezium.twice"),
+        (b'"after":{', b'"after":{"id":7,', "debezium.twice"),
+        (b'"before":{', b'"before":{"id":7,', "debezium.twice"),
+    ],
+)
+def test_our_own_debezium_events_have_each_key_once_and_no_other(old: bytes, new: bytes, code: str) -> None:
+    (chunk,) = Decoders().rows(pa.py_buffer(own()), "json", SMALL, "f")
+    assert chunk.num_rows == 1
+    assert old in own()
+    for around in (b"%b", b'{"payload":%b}'):
+        with pytest.raises(RunFailed) as caught:
+            list(Decoders().rows(pa.py_buffer(around % own().replace(old, new)[:-2] + b"\r\n"), "json", SMALL, "f"))
+        assert caught.value.code == code
+
+
 @pytest.mark.parametrize(
     ("line", "code"),
     [
+        (debezium().replace(b'"db":', b'"db":"a","db":'), "debezium.twice"),
         (debezium()[:-1], "debezium.torn"),
         (debezium()[:-2], "debezium.torn"),
         (debezium()[:-9] + b"\r\n", "debezium.line"),

@@ -656,6 +656,10 @@ def test_a_followed_compressed_file_does_not_grow(tmp_path: Path, monkeypatch: p
     ("line", "code"),
     [
         (b"{not json", "change_log.line"),
+        (row("t", 20, {"id": "1", "v": "x"}).replace(b'"data": [{', b'"data": [{"id": "2", '), "change_log.twice"),
+        (row("t", 20, {"id": "1", "v": "x"}).replace(b'"es": ', b'"es": 3, "es": '), "change_log.twice"),
+        (one(20, 1).replace(b'"commitTs": ', b'"commitTs": 3, "commitTs": '), "change_log.twice"),
+        (ddl(20, "DROP TABLE t").replace(b'"sql": ', b'"sql": "", "sql": '), "change_log.twice"),
         (b"[1, 2]", "change_log.line"),
         (b'{"type": "INSERT", "data": 7}', "change_log.line"),
         (row("t", 20, {"id": "1", "v": "x"}).replace(b'"commitTs"', b'"other"'), "change_log.line"),

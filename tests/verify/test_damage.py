@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from afterbay_nodes.encoders.encode_canal_json import EncodeCanalJson
 from afterbay_nodes.encoders.encode_csv import EncodeCsv
 from afterbay_nodes.verify.report import Question
 from tests.reader.bucket import read_bucket
@@ -24,6 +25,7 @@ from tests.reader.canal_rows import CanalForm
 from tests.reader.csv_rows import CsvDialect
 from tests.reader.paths import StoreShape
 from tests.support import canal
+from tests.support.canal_damage import is_another_right_file
 from tests.verify.histories import FORMATS, TYPES, Encoder, Stored, run, stored_against_state, told, verified
 
 _TIMES = re.compile(rb'"es":[0-9]+,"ts":[0-9]+')
@@ -108,6 +110,23 @@ def test_alone_it_sees_all_that_the_other_reader_sees(lines: list[bytes], with_o
         alone(stored, StoreShape("csv"), form, data)
 
 
+CANAL_FORMS = {
+    "plain": (EncodeCanalJson(), CanalForm()),
+    "without commit-ts": (EncodeCanalJson(enable_tidb_extension=False), CanalForm(tidb_extension=False)),
+    "changed columns": (EncodeCanalJson(content_compatible=True), CanalForm(only_updated_columns=True)),
+}
+
+
+@pytest.mark.parametrize("name", CANAL_FORMS)
+@settings(max_examples=120, deadline=None)
+@given(lines=histories(), data=st.data())
+def test_alone_it_sees_as_much_of_canal_json(name: str, lines: list[bytes], data: st.DataObject) -> None:
+    """A data file that passes with a damaged byte is another right one: `canal_damage` says what that is."""
+    encoder, form = CANAL_FORMS[name]
+    with stores(lines, encoder) as stored:
+        alone(stored, StoreShape("json"), form, data)
+
+
 def alone(stored: Stored, shape: StoreShape, form: CsvDialect | CanalForm, data: st.DataObject) -> None:
     for key, at, byte in damages(stored, data, 12):
         path = stored.lake / key
@@ -117,6 +136,8 @@ def alone(stored: Stored, shape: StoreShape, form: CsvDialect | CanalForm, data:
         if report.is_clean:
             other = read_bucket(stored.lake, shape, form)
             assert other.findings == (), (key, at, byte)
+            if isinstance(form, CanalForm) and key in stored.data_files():
+                assert is_another_right_file(good, path.read_bytes()), (key, at, byte)
             assert not key.endswith(".index") or other.unindexed
             left = {it.what for it in report.unchecked}
             assert {Question.ROWS.value[0], Question.STATEMENTS.value[0]} <= left

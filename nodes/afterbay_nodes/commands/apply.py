@@ -16,10 +16,14 @@ from afterbay_nodes.commands.form_options import (
     NULL,
     QUOTE,
     TERMINATOR,
+    TIME_ZONE,
     Binary,
     BinaryEncoding,
     CommitTs,
     CommitTsStored,
+    DebeziumDecimals,
+    DebeziumTimeZone,
+    Decimals,
     Delimiter,
     Null,
     Quote,
@@ -85,6 +89,8 @@ def apply(
     csv_terminator: Terminator = TERMINATOR,
     csv_binary: Binary = BinaryEncoding.BASE64,
     csv_commit_ts: CommitTs = CommitTsStored.DETECT,
+    debezium_decimals: DebeziumDecimals = Decimals.DETECT,
+    debezium_time_zone: DebeziumTimeZone = TIME_ZONE,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary, only problems.")] = False,
 ) -> int:
@@ -101,7 +107,16 @@ def apply(
     from afterbay_nodes.decoders.decode import Decoders
 
     rules, seconds = table_rules(tables), _seconds(interval)
-    form = stored_form(csv_delimiter, csv_quote, csv_null, csv_terminator, csv_binary, csv_commit_ts)
+    form = stored_form(
+        csv_delimiter,
+        csv_quote,
+        csv_null,
+        csv_terminator,
+        csv_binary,
+        csv_commit_ts,
+        debezium_decimals,
+        debezium_time_zone,
+    )
     with StopSignals() as signals, open_bucket(uri) as bucket:
         target = open_target(to, Kept(temporal.value))
         try:

@@ -17,10 +17,14 @@ from afterbay_nodes.commands.form_options import (
     NULL,
     QUOTE,
     TERMINATOR,
+    TIME_ZONE,
     Binary,
     BinaryEncoding,
     CommitTs,
     CommitTsStored,
+    DebeziumDecimals,
+    DebeziumTimeZone,
+    Decimals,
     Delimiter,
     Null,
     Quote,
@@ -95,6 +99,8 @@ def verify(
     csv_terminator: Terminator = TERMINATOR,
     csv_binary: Binary = BinaryEncoding.BASE64,
     csv_commit_ts: CommitTs = CommitTsStored.DETECT,
+    debezium_decimals: DebeziumDecimals = Decimals.DETECT,
+    debezium_time_zone: DebeziumTimeZone = TIME_ZONE,
     as_json: AsJson = False,
 ) -> int:
     """Hold a store against every rule of the protocol.
@@ -108,7 +114,16 @@ def verify(
     from afterbay_nodes.verify.row_digest import Digests
     from afterbay_nodes.verify.verifier import verify as verified
 
-    form = stored_form(csv_delimiter, csv_quote, csv_null, csv_terminator, csv_binary, csv_commit_ts)
+    form = stored_form(
+        csv_delimiter,
+        csv_quote,
+        csv_null,
+        csv_terminator,
+        csv_binary,
+        csv_commit_ts,
+        debezium_decimals,
+        debezium_time_zone,
+    )
     limit = _bytes(transaction_limit)
     rules = table_rules(tables)
     digests = Digests() if any("://" not in other for other in against or ()) else None

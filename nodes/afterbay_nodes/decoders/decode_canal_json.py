@@ -11,6 +11,7 @@ import pyarrow as pa
 from afterbay.errors import RunFailed
 from afterbay.messages import Op
 from afterbay.schema import TableSchema
+from afterbay_nodes.decoders.json_keys import key_told_twice
 from afterbay_nodes.decoders.json_lines import TornLine, line_chunks
 from afterbay_nodes.decoders.stored_form import StoredForm
 from afterbay_nodes.decoders.stored_rows import StoredRows, bad_row
@@ -22,22 +23,44 @@ _OPS = {"INSERT": Op.INSERT, "UPDATE": Op.UPDATE, "DELETE": Op.DELETE}
 
 
 class _Extension(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    commit_ts: int | None = None
+    commit_ts: int
 
 
-class _Line(msgspec.Struct, frozen=True, gc=False, rename={"is_ddl": "isDdl", "tidb": "_tidb"}):
-    """What a reader needs of a line; types and times are the writer's."""
+class _Line(
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    forbid_unknown_fields=True,
+    rename={
+        "pk_names": "pkNames",
+        "is_ddl": "isDdl",
+        "sql_type": "sqlType",
+        "mysql_type": "mysqlType",
+        "tidb": "_tidb",
+    },
+):
+    """Each key of the protocol, and no other: a key that is misspelt would be one that is not there."""
 
-    type: str
+    id: int
     database: str
     table: str
+    pk_names: msgspec.Raw
+    is_ddl: bool
+    type: str
+    es: int
+    ts: int
+    sql: str
+    sql_type: msgspec.Raw
+    mysql_type: msgspec.Raw
+    old: list[Image] | None
     data: list[Image]
-    old: list[Image] | None = None
-    is_ddl: bool = False
     tidb: _Extension | None = None
 
 
 _decode = msgspec.json.Decoder(_Line).decode
+_types = msgspec.json.Decoder(dict[str, str | int] | None).decode
+_KEYS, _TIDB_KEYS = 13, 2  # of a line, and more if it has `_tidb`
+_TEXTS = 1024  # of types that are remembered: each file has a few
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +85,7 @@ class _CanalFile:
         self._names = [column.name for column in self._columns]
         self._nulls: Image = dict.fromkeys(self._names)
         self._row = 1  # the number of the next row
+        self._widths: dict[bytes, int] = {}  # how many columns a text of types has
         self._dated: bool | None = None  # do the lines carry their commit-ts? The first one says
 
     def rows(self) -> Iterator[StoredRows]:
@@ -89,6 +113,8 @@ class _CanalFile:
             message = _decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise self._bad("canal.line", f"this is not a canal-json row: {error}", at) from None
+        if (twice := key_told_twice(line, self._keys(message, at))) is not None:
+            raise self._bad("canal.twice", f"the key {twice!r} is there twice in an object", at)
         name = self._schema.name
         if message.type not in _OPS or message.is_ddl:
             raise self._bad("canal.type", f"the type is {message.type!r}, not INSERT, UPDATE or DELETE", at)
@@ -101,6 +127,23 @@ class _CanalFile:
         if (message.type == "UPDATE") != (old is not None) or (old is not None and len(old) != 1):
             raise self._bad("canal.old", "`old` holds one image in an UPDATE, and is null otherwise", at)
         return message
+
+    def _keys(self, message: _Line, at: int) -> int:
+        """How many keys were read from a line."""
+        images = sum(map(len, message.data)) + sum(map(len, message.old or ()))
+        types = self._width(message.sql_type, at) + self._width(message.mysql_type, at)
+        return images + types + (_KEYS if message.tidb is None else _KEYS + _TIDB_KEYS)
+
+    def _width(self, types: msgspec.Raw, at: int) -> int:
+        text = bytes(types)
+        if (width := self._widths.get(text)) is None:
+            try:
+                width = len(_types(text) or ())
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                raise self._bad("canal.line", f"`sqlType` or `mysqlType` is none: {error}", at) from None
+            if len(self._widths) < _TEXTS:
+                self._widths[text] = width
+        return width
 
     def _image(self, message: _Line, at: int) -> Image:
         """The row's values. Of a delete perhaps only the handle key is stored."""

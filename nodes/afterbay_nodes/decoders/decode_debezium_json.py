@@ -5,50 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import msgspec
 import pyarrow as pa
 
 from afterbay.errors import RunFailed
 from afterbay.messages import Op
 from afterbay.schema import TableSchema
-from afterbay_nodes.decoders.debezium_values import Real, column_of, decimal_mode_of
+from afterbay_nodes.decoders.debezium_event import NO_EVENT, Event, Image, event_of, twice_in
+from afterbay_nodes.decoders.debezium_values import column_of, decimal_mode_of
 from afterbay_nodes.decoders.json_lines import TornLine, line_chunks
 from afterbay_nodes.decoders.stored_form import StoredForm
 from afterbay_nodes.decoders.stored_rows import StoredRows, bad_row
 from afterbay_nodes.decoders.text_values import BadText
 from afterbay_nodes.encoders.debezium_table import DecimalMode
 
-Image = dict[str, object]
-
 _OPS = {"c": Op.INSERT, "u": Op.UPDATE, "d": Op.DELETE}
 _BARE = b'{"before"'
-
-
-class _Source(msgspec.Struct, frozen=True, gc=False):
-    """Whose event it is, and its place; the rest is of binlogs."""
-
-    db: str
-    table: str
-    commit_ts: int | None = None
-    ordinal: int | None = None
-
-
-class _Event(msgspec.Struct, frozen=True, gc=False):
-    """What a reader needs of an event."""
-
-    op: str
-    source: _Source
-    before: Image | None = None
-    after: Image | None = None
-
-
-class _Enveloped(msgspec.Struct, frozen=True, gc=False):
-    payload: _Event
-
-
-_bare = msgspec.json.Decoder(_Event, float_hook=Real).decode
-_enveloped = msgspec.json.Decoder(_Enveloped, float_hook=Real).decode
-_NO_EVENT = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +70,13 @@ class _DebeziumFile:
         first, self._row = self._row, self._row + len(lines)
         return StoredRows(pa.array(ops, pa.uint8()), commit_ts, ordinals, rows, before, None, first)
 
-    def _event(self, line: bytes, at: int) -> _Event:
+    def _event(self, line: bytes, at: int) -> Event:
         try:
             event = self._parsed(line)
-        except _NO_EVENT as error:
+        except NO_EVENT as error:
             raise self._bad("debezium.line", f"this is not a change event: {error}", at) from None
+        if (twice := twice_in(line, event, is_bare=self._is_bare)) is not None:
+            raise self._bad("debezium.twice", f"the key {twice!r} is there twice in an object", at)
         name, source = self._schema.name, event.source
         if event.op not in _OPS:
             raise self._bad("debezium.op", f"the operation is {event.op!r}, not c, u or d", at)
@@ -112,10 +85,10 @@ class _DebeziumFile:
             raise self._bad("debezium.names", f"the row is of {told!r}, the file of {str(name)!r}", at)
         return event
 
-    def _parsed(self, line: bytes) -> _Event:
-        return _bare(line) if self._is_bare else _enveloped(line).payload
+    def _parsed(self, line: bytes) -> Event:
+        return event_of(line, is_bare=self._is_bare)
 
-    def _image(self, event: _Event, at: int) -> Image:
+    def _image(self, event: Event, at: int) -> Image:
         """The row after an insert or update, before a delete; the other image is checked to be as it should."""
         image, other = (event.before, event.after) if event.op == "d" else (event.after, event.before)
         if image is None or (event.op != "u" and other is not None):
@@ -176,7 +149,7 @@ class _DebeziumFile:
                         mode = decimal_mode_of(image.get(name) for name in self._decimals)
                         if mode is not None:
                             return mode
-        except (TornLine, *_NO_EVENT):
+        except (TornLine, *NO_EVENT):
             return None
         return None
 

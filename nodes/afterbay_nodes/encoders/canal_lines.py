@@ -49,12 +49,17 @@ def canal_lines(rows: CanalRows, table: CanalTable, form: CanalForm, ts: int) ->
     pieces: list[Piece] = [table.heads.take(rows.ops), text_of(rows.es), b',"ts":%d,"sql":"","sqlType":{' % ts]
     for number, column in enumerate(table.columns):
         pieces += [b"," if number else b"", column.key, column.java_types(rows.image)]
-    pieces += [b'},"mysqlType":{', table.mysql_types, b'},"old":']
-    pieces += [b"null"] if rows.before is None else [_old(rows, rows.before, table, form)]
+    pieces += [b'},"mysqlType":{', table.mysql_types, b'},"old":', *canal_images(rows, table, form)]
+    return joined([*pieces, form.terminator], len(rows.ops))
+
+
+def canal_images(rows: CanalRows, table: CanalTable, form: CanalForm) -> list[Piece]:
+    """What is behind `"old":` of each line, without the terminator: all of a line that tells a row's values."""
+    pieces: list[Piece] = [b"null"] if rows.before is None else [_old(rows, rows.before, table, form)]
     pieces += [b',"data":[', *json_object(rows.image, table.columns), b"]"]
     if form.tidb_extension:
         pieces += [b',"_tidb":{"commitTs":', text_of(rows.commit_ts), b"}"]
-    return joined([*pieces, b"}", form.terminator], len(rows.ops))
+    return [*pieces, b"}"]
 
 
 def _old(rows: CanalRows, before: pa.RecordBatch, table: CanalTable, form: CanalForm) -> pa.Array:

@@ -26,7 +26,8 @@ Kernel: TypeAlias = Callable[[pa.Array], list[Piece]]
 
 # As TiCDC: the Debezium version whose envelope this is.
 _VERSION = "2.4.0.Final"
-_CONNECTOR = "afterbay"
+CONNECTOR = "afterbay"
+"""Who wrote an event: `source.connector`."""
 _MILLISECOND_DIGITS = 3
 
 
@@ -73,7 +74,7 @@ class DebeziumTable:
             for index, (column, key) in enumerate(zip(stored, keys, strict=True))
         )
         version, connector, name, database, table = json_strings(
-            [_VERSION, _CONNECTOR, source_name, schema.name.schema, schema.name.table]
+            [_VERSION, CONNECTOR, source_name, schema.name.schema, schema.name.table]
         )
         return cls(
             intake,

@@ -25,10 +25,15 @@ def mysql_type(column: Column, *, full: bool) -> str:
     return name + (" unsigned" if column.unsigned else "") + (" zerofill" if column.zerofill else "")
 
 
+def elements_text(column: Column) -> str:
+    """The elements of an enum or set as SQL has them."""
+    return ",".join(f"'{element.translate(_ESCAPES)}'" for element in column.elements)
+
+
 def _width(column: Column) -> str:
     kind, length, scale = column.type, column.length, column.scale
     if kind in ("enum", "set") and column.elements:
-        return "(" + ",".join(f"'{element.translate(_ESCAPES)}'" for element in column.elements) + ")"
+        return f"({elements_text(column)})"
     if kind in _WITH_FRACTION and scale:
         return f"({scale})"
     if kind in _WITH_LENGTH and length is not None:

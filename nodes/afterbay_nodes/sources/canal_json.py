@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 
 from afterbay.schema import Column, TableName
+from afterbay_nodes.decoders.json_keys import find_double_key, key_told_twice
 from afterbay_nodes.sources.ddl.columns import parse_type
 from afterbay_nodes.sources.ddl.tokenizer import Cursor, SqlError
 
@@ -65,6 +66,25 @@ class Message(
         return TableName(self.database, self.table)
 
 
+class WholeMessage(Message, frozen=True, gc=False, forbid_unknown_fields=True, kw_only=True):
+    """A row's line as TiCDC sends it: each key that it has, and no other. How many they are tells if one is twice."""
+
+    id: int
+    type: str
+    database: str
+    table: str
+    pk_names: msgspec.Raw
+    is_ddl: bool
+    es: Millis | None
+    ts: int | None
+    sql: str
+    sql_type: msgspec.Raw = msgspec.field(name="sqlType")
+    mysql_type: msgspec.Raw
+    old: list[Image] | None
+    data: list[Image]
+    tidb: Extension
+
+
 class BadLine(ValueError):
     """A line that is refused. `code` is the error's code, `table` the table it speaks of, if that is known."""
 
@@ -81,20 +101,63 @@ class NotAMessage(BadLine):
 
 
 _decode = msgspec.json.Decoder(Message).decode
+_decode_whole = msgspec.json.Decoder(WholeMessage).decode
+_KEYS = 15  # of a row's line, that of its commit-ts included
 _decode_types = msgspec.json.Decoder(dict[str, str] | None).decode
 _decode_names = msgspec.json.Decoder(list[str] | None).decode
 
 
 def decode(line: bytes) -> Message:
-    """The message of a line. Raises BadLine."""
+    """The message of a line. Raises BadLine, also for a line in which an object has a key twice."""
     try:
-        return _decode(line)
+        message = _decode_whole(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _decode_other(line)
+    images, old = message.data, message.old
+    if len(images) == 1:
+        keys = _KEYS + 3 * len(images[0])  # of `data`, `sqlType` and `mysqlType`
+        if old:
+            keys += len(old[0])
+        # A line has at least so many: with no more, none is there twice.
+        if line.count(b'":') == keys:
+            return message
+    twice = key_told_twice(line, _key_count(message))
+    if twice is not None:
+        raise _twice(twice, message)
+    return message
+
+
+def _key_count(message: WholeMessage) -> int:
+    """How many keys were read from a line."""
+    images, tidb = message.data, message.tidb
+    ids = (tidb.table_id is not None) + (tidb.partition_id is not None)
+    types = 2 * len(images[0]) if images else 0
+    return _KEYS + ids + types + sum(map(len, images)) + sum(map(len, message.old or ()))
+
+
+def _decode_other(line: bytes) -> Message:
+    """A line with other keys than a row's of TiCDC, such as a DDL's or a watermark's."""
+    try:
+        message = _decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NotAMessage(
             "change_log.line",
             f"this is not a canal-json message: {error}",
             hint="a line is one JSON object; `on_bad_line: reject` puts bad lines aside",
         ) from error
+    twice = find_double_key(line)
+    if twice is not None:
+        raise _twice(twice, message)
+    return message
+
+
+def _twice(key: str, message: Message) -> BadLine:
+    return BadLine(
+        "change_log.twice",
+        f"the key {key!r} is there twice in an object",
+        message.name,
+        hint="only one of the two can be meant: whoever wrote the log has to mend it",
+    )
 
 
 def commit_ts_of(message: Message) -> int:

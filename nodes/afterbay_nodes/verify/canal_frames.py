@@ -1,35 +1,40 @@
 """What canal-json lines have around their values, and no reader of rows looks at: keys in order, key columns, types.
 
-The decoder has read the values; here each line's beginning and end are held against the protocol and the schema file,
-byte by byte. What stays open are the two times, `es` and `ts`.
+The decoder has read the values; here each line is held against the protocol and the schema file, byte by byte: its
+beginning by its form, what is behind `"old":` by `CanalImages`. What stays open are the two times: `ts` is any number,
+and `es` one that no commit-ts tells, unless commit-ts are TSOs, whose time it is in all lines of a file or in none.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 import msgspec
 import pyarrow as pa
 
 from afterbay.schema import BINARY_TYPES, INTEGER_TYPES, Column, TableSchema
-from afterbay_nodes.decoders.stored_rows import CHUNK_BYTES
+from afterbay_nodes.decoders.json_lines import line_chunks
+from afterbay_nodes.decoders.stored_rows import StoredRows
+from afterbay_nodes.encoders.json_text import json_strings
+from afterbay_nodes.encoders.mysql_type import elements_text
+from afterbay_nodes.sources.tso import LOGICAL_BITS, physical_ms
+from afterbay_nodes.verify.canal_images import CanalImages
 from afterbay_nodes.verify.fault import Fault
 
 CODE = "canal.frame"
 
-_LINE_END = re.compile(rb"[ \t\r\n]*[\r\n][ \t\r\n]*")
 _STRING = rb'"(?:[^"\\\x00-\x1f]|\\.)*+"'
 _NUMBER = rb"(?:0|[1-9][0-9]*+)"
 _HEAD = re.compile(
     rb'\{"id":0,"database":(?P<database>%(s)s),"table":(?P<table>%(s)s),"pkNames":(?P<keys>null|\[%(s)s(?:,%(s)s)*+\]),'
-    rb'"isDdl":false,"type":"(?:INSERT|UPDATE|DELETE)","es":%(n)s,"ts":%(n)s,"sql":"",'
+    rb'"isDdl":false,"type":"(?:INSERT|UPDATE|DELETE)","es":(?P<es>%(n)s),"ts":(?P<ts>%(n)s),"sql":"",'
     rb'"sqlType":(?P<java>\{(?:%(s)s:-?%(n)s,?)*+\}),"mysqlType":(?P<mysql>\{(?:%(s)s:%(s)s,?)*+\}),"old":'
     % {b"s": _STRING, b"n": _NUMBER},
     re.DOTALL,
 )
-_TAIL = re.compile(rb'\}\](?P<dated>,"_tidb":\{"commitTs":%b\})?\}\Z' % _NUMBER)
-_TAIL_BYTES = 64
+_QUOTE = "'"
 _WIDTH = re.compile(r"\(.*\)", re.DOTALL)
 
 _JAVA: Mapping[str, int] = {
@@ -63,69 +68,65 @@ _ABOVE: Mapping[str, tuple[int, int]] = {
 """An unsigned value above the limit has another Java type."""
 
 
-class _Values(msgspec.Struct):
-    data: list[dict[str, str | None]]
-
-
-_texts = msgspec.json.Decoder(str).decode
 _names = msgspec.json.Decoder(list[str] | None).decode
 _numbers_of = msgspec.json.Decoder(dict[str, int]).decode
 _texts_of = msgspec.json.Decoder(dict[str, str]).decode
-_values_of = msgspec.json.Decoder(_Values).decode
+_LARGEST_MS = (1 << 63) - 1
+_LEAST_TSO = 10**12 << LOGICAL_BITS  # of 2001: a smaller commit-ts is of another clock
 
 
-def frame_fault(data: pa.Buffer, schema: TableSchema, key: str) -> Fault | None:
-    """The first line of a file that is not as the protocol writes it. The rows were decoded: they are right."""
-    frames = _Frames(schema)
-    for row, line in enumerate(_lines(data), 1):
-        if (why := frames.fault(line)) is not None:
-            return Fault(key, row, CODE, why, str(schema.name))
-    return None
+class CanalFrames:
+    """The lines of one file, which come with the rows that the decoder made of them. Used by one thread.
 
+    Texts that were found right are remembered: few are different.
+    """
 
-def _lines(data: pa.Buffer) -> Iterator[bytes]:
-    view, size = memoryview(data), data.size
-    end = _LINE_END.search(view)
-    terminator = end.group() if end is not None else b"\n"
-    at = 0
-    while at < size:
-        stop = min(at + CHUNK_BYTES, size)
-        piece = bytes(view[at:stop])
-        while terminator not in piece and stop < size:
-            stop = min(stop + CHUNK_BYTES, size)
-            piece = bytes(view[at:stop])
-        *lines, rest = piece.split(terminator)
-        yield from lines
-        at = stop - len(rest)
-        if not lines:
-            return
-
-
-class _Frames:
-    """The lines of one file. Texts that were found right are remembered: few are different. Used by one thread."""
-
-    def __init__(self, schema: TableSchema) -> None:
+    def __init__(self, data: pa.Buffer, schema: TableSchema, key: str) -> None:
         self._schema = schema
+        self._key = key
+        self._lines = _lines(data)
+        self._images = CanalImages(schema)
         self._columns = {column.name: column for column in schema.stored_columns}
         self._large = {name: _ABOVE[it.type] for name, it in self._columns.items() if it.unsigned and it.type in _ABOVE}
-        self._right: set[tuple[bytes, bytes, bytes, bytes, bytes]] = set()
+        self._right: set[tuple[bytes, ...]] = set()
         self._mysql: dict[bytes, bytes] = {}  # the first text of a set of columns: all lines have the same
-        self._dated: bool | None = None
+        self._is_tso: bool | None = None  # is `es` the time of the commit-ts? The first line says
 
-    def fault(self, line: bytes) -> str | None:
-        """What is wrong with a line, in words."""
-        head, tail = _HEAD.match(line), _TAIL.search(line, max(0, len(line) - _TAIL_BYTES))
-        if head is None or tail is None:
-            return "the keys of this line are not those of the protocol, in its order"
-        dated = tail["dated"] is not None
-        if self._dated is None:
-            self._dated = dated
-        if dated != self._dated:
-            return "only some lines of the file have `_tidb`"
+    def fault(self, rows: StoredRows) -> Fault | None:
+        """The first of the next lines, of which `rows` were decoded, that is not as the protocol writes it."""
+        lines = list(islice(self._lines, rows.num_rows))
+        stamps = [None] * len(lines) if rows.commit_ts is None else rows.commit_ts.to_pylist()
+        large = {name: rows.rows.column(name).to_pylist() for name in self._large}
+        rests: list[bytes] = []
+        for at, (line, stamp) in enumerate(zip(lines, stamps, strict=True)):
+            head = _HEAD.match(line)
+            if head is None:
+                return self._told(rows, at, "the keys of this line are not those of the protocol, in its order")
+            why = self._head_fault(head, stamp, {name: values[at] for name, values in large.items()})
+            if why is not None:
+                return self._told(rows, at, why)
+            rests.append(line[head.end() :])
+        found = self._images.fault(rows, rests)
+        return None if found is None else self._told(rows, *found)
+
+    def _told(self, rows: StoredRows, at: int, why: str) -> Fault:
+        return Fault(self._key, rows.first_row + at, CODE, why, str(self._schema.name))
+
+    def _head_fault(self, head: re.Match[bytes], stamp: int | None, large: Mapping[str, int | None]) -> str | None:
+        """What is wrong with the beginning of a line, in words."""
+        es = int(head["es"])
+        if es > _LARGEST_MS or int(head["ts"]) > _LARGEST_MS:
+            return "`es` and `ts` are Unix milliseconds"
+        if stamp is not None and stamp >= _LEAST_TSO:
+            is_tso = es == physical_ms(stamp)
+            if self._is_tso is None:
+                self._is_tso = is_tso
+            if is_tso != self._is_tso:
+                return "`es` is the time of the commit-ts in some lines of the file only"
         texts = (head["database"], head["table"], head["keys"], head["java"], head["mysql"])
-        if texts not in self._right or self._large:
+        if texts not in self._right or large:
             try:
-                why = self._texts_fault(*texts, line)
+                why = self._texts_fault(*texts, large)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 why = f"the types of this line cannot be read: {error}"
             if why is not None:
@@ -134,9 +135,9 @@ class _Frames:
         return None
 
     def _texts_fault(
-        self, database: bytes, table: bytes, keys: bytes, java: bytes, mysql: bytes, line: bytes
+        self, database: bytes, table: bytes, keys: bytes, java: bytes, mysql: bytes, large: Mapping[str, int | None]
     ) -> str | None:
-        if (_texts(database), _texts(table)) != self._schema.name:
+        if [database, table] != json_strings([self._schema.name.schema, self._schema.name.table]):
             return "the names of this line are not those of its folder"
         primary = [column.name for column in self._schema.columns if column.primary_key]
         named = _names(keys)
@@ -146,24 +147,43 @@ class _Frames:
         stored = [name for name in self._columns if name in types]
         if list(types) != stored or list(numbers) != stored:
             return "sqlType and mysqlType do not have the columns of the schema file, in their order"
+        if (keys, java, mysql) != _written(named, numbers, types):
+            return "pkNames, sqlType and mysqlType are not written as the protocol writes JSON"
         if self._mysql.setdefault(b",".join(name.encode() for name in stored), mysql) != mysql:
             return "mysqlType is not that of the lines before"
         for name, text in types.items():
             column = self._columns[name]
             if not _is_type(text, column):
                 return f"mysqlType of column {name!r} is {text!r}, the schema file has {column.type}"
-        values = _values_of(line).data[0] if self._large else {}
         for name, number in numbers.items():
-            wanted = self._java(name, values.get(name))
+            wanted = self._java(name, large.get(name))
             if number != wanted:
                 return f"sqlType of column {name!r} is {number}, not {wanted}"
         return None
 
-    def _java(self, name: str, value: str | None) -> int:
+    def _java(self, name: str, value: int | None) -> int:
         column = self._columns[name]
-        if name in self._large and value is not None and int(value) > self._large[name][0]:
+        if name in self._large and value is not None and value > self._large[name][0]:
             return self._large[name][1]
         return 2004 if column.type in BINARY_TYPES else _JAVA.get(column.type, 2005)
+
+
+def _lines(data: pa.Buffer) -> Iterator[bytes]:
+    """All of them, without what ends them. The decoder has found them whole."""
+    for lines in line_chunks(data):
+        yield from lines
+
+
+def _written(
+    keys: Sequence[str] | None, numbers: Mapping[str, int], types: Mapping[str, str]
+) -> tuple[bytes, bytes, bytes]:
+    """pkNames, sqlType and mysqlType as the protocol writes them."""
+    names = json_strings(list(numbers))
+    java = b",".join(b"%b:%d" % pair for pair in zip(names, numbers.values(), strict=True))
+    texts = json_strings(list(types.values()))
+    mysql = b",".join(b"%b:%b" % pair for pair in zip(names, texts, strict=True))
+    named = b"null" if keys is None else b"[" + b",".join(json_strings(list(keys))) + b"]"
+    return named, b"{" + java + b"}", b"{" + mysql + b"}"
 
 
 def _is_type(text: str, column: Column) -> bool:
@@ -180,6 +200,9 @@ def _is_type(text: str, column: Column) -> bool:
 def _fits(width: str, column: Column) -> bool:
     """True if a width is the schema file's."""
     if column.type in ("enum", "set"):
-        return width == ",".join("'" + element.replace("'", "''") + "'" for element in column.elements)
+        return width in (
+            elements_text(column),
+            ",".join(f"'{it.replace(_QUOTE, 2 * _QUOTE)}'" for it in column.elements),
+        )
     numbers = [str(it) for it in (column.length, column.scale) if it is not None]
     return width in (",".join(numbers), *numbers)

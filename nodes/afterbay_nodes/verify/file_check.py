@@ -15,13 +15,18 @@ from afterbay_nodes.bucket.steps import FileStep
 from afterbay_nodes.decoders.decode import Decoders, encoding_of
 from afterbay_nodes.decoders.stored_rows import StoredRows
 from afterbay_nodes.storage.store import NotFound
-from afterbay_nodes.verify.canal_frames import frame_fault
+from afterbay_nodes.verify.canal_frames import CanalFrames
 from afterbay_nodes.verify.fault import Fault
 from afterbay_nodes.verify.row_digest import Digests, FileDigest, FileReader
 
 LARGEST_TS = (1 << 64) - 1
 CHANGED = "bucket.changed"
 _NOWHERE = RowPosition(0, 0)
+UNTOLD = {
+    "canal-json": "the times `es` and `ts` of canal-json lines",
+    "debezium-json": "`version`, `name` and the times `ts_ms` of Debezium events",
+}
+"""What lines say once, and no row needs, by encoding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +46,8 @@ class FileFacts:
 
     `dated`: rows carry their commit-ts (None: there are no rows). `first` and `last` are the first and the last row's
     position (ordinal 0 where none is stored), `head` and `tail` how many rows have the first and the last commit-ts.
-    `broken`: what is behind a fault was not read. `halves`: updates are stored as a delete and an insert. `has_times`:
-    the lines have times that nothing tells right from wrong.
+    `broken`: what is behind a fault was not read. `halves`: updates are stored as a delete and an insert. `untold`:
+    what its lines have that nothing in a store says twice, "" if it is nothing.
     """
 
     step: FileStep
@@ -58,7 +63,7 @@ class FileFacts:
     least: int = 0
     head: int = 0
     tail: int = 0
-    has_times: bool = False
+    untold: str = ""
     broken: bool = False
     faults: list[Fault] = field(default_factory=list)
     digest: FileDigest | None = None
@@ -100,13 +105,17 @@ def check_file(step: FileStep, load: Load, decoders: Decoders, bounds: Bounds, *
     try:
         digest = None if digests is None else digests.file(step.schema)
         reading = _Reading(facts, bounds, digest)
+        frames: CanalFrames | None = None
+        encoding = encoding_of(file, step.extension) if file.size else ""
+        facts.untold = UNTOLD.get(encoding, "")
+        if encoding == "canal-json":
+            frames = CanalFrames(file, step.schema, step.key)
         for chunk in decoders.rows(file, step.extension, step.schema, step.key):
             reading.add(chunk)
-        reading.end()
-        if file.size and encoding_of(file, step.extension) == "canal-json":
-            facts.has_times = True
-            if (fault := frame_fault(file, step.schema, step.key)) is not None:
+            if frames is not None and (fault := frames.fault(chunk)) is not None:
                 facts.faults.append(fault)
+                frames = None
+        reading.end()
         if digest is not None:
             facts.digest = digest.done()
     except RunFailed as error:

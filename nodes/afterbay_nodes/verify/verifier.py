@@ -20,7 +20,7 @@ from afterbay_nodes.storage.layout import METADATA
 from afterbay_nodes.storage.metadata import metadata_bytes
 from afterbay_nodes.verify.bounds import Versions
 from afterbay_nodes.verify.fault import Fault, is_fault
-from afterbay_nodes.verify.file_check import FileFacts, check_file
+from afterbay_nodes.verify.file_check import UNTOLD, FileFacts, check_file
 from afterbay_nodes.verify.names import name_faults
 from afterbay_nodes.verify.order import TRANSACTION_LIMIT, Order
 from afterbay_nodes.verify.report import Question, Report, TableCounts, Unchecked
@@ -173,11 +173,10 @@ def _undated(files: Sequence[FileFacts]) -> Iterator[Unchecked]:
             "rows do not carry their commit-ts",
             tuple(names),
         )
-    timed = dict.fromkeys(str(facts.step.table) for facts in files if facts.has_times)
-    if timed:
-        yield Unchecked(
-            "the times `es` and `ts` of canal-json lines", "nothing in a store says them twice", tuple(timed)
-        )
+    for untold in UNTOLD.values():
+        some = dict.fromkeys(str(facts.step.table) for facts in files if facts.untold == untold)
+        if some:
+            yield Unchecked(untold, "nothing in a store says them twice", tuple(some))
 
 
 def _counts(schemas: Iterable[SchemaStep], files: Iterable[FileFacts]) -> dict[TableName, TableCounts]:
