@@ -157,6 +157,60 @@ def test_where_a_row_contradicts_the_ddl_about_a_type_the_row_is_right(
     assert "contradicts" in caplog.text
 
 
+ODD = {"id": "int unsigned", "v": "varchar"}
+ODDER = {"id": "int unsigned", "v": "text"}
+
+
+def schemas_of(outlet: RecordingOutlet) -> set[tuple[int, tuple[Column, ...]]]:
+    """(version, columns) of all that was announced or made by DDLs."""
+    made = [table.after for change in outlet.ddls for table in change.tables if table.after is not None]
+    return {(schema.version, schema.columns) for schema in [*made, *(item.schema for item in outlet.announced)]}
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        ((ddl(5, CREATE), row("t", 5, {"id": "1", "v": "x"}, types=ODD)), "change_log.column"),
+        ((ddl(5, CREATE), row("t", 5, {"id": "1", "v": "x"}, key=["v"])), "change_log.column"),
+        (
+            (
+                ddl(5, CREATE),
+                row("t", 10, {"id": "1", "v": "x"}, types=ODD),
+                row("t", 10, {"id": "2", "v": "x"}, types=ODDER),
+            ),
+            "change_log.column",
+        ),
+        (
+            (
+                watermark(9),
+                row("t", 10, {"id": "1", "v": "x"}, partition=7),
+                row("t", 10, {"id": "2", "v": "x"}, types=ODD, partition=8),
+            ),
+            "change_log.column",
+        ),
+        (
+            (
+                ddl(5, CREATE),
+                row("t", 10, {"id": "1", "v": "x"}, types=ODD),
+                ddl(10, "ALTER TABLE t ADD COLUMN w INT", table="t"),
+            ),
+            "change_log.order",
+        ),
+    ],
+)
+def test_no_version_is_of_two_schemas(tmp_path: Path, lines: tuple[bytes, ...], code: str) -> None:
+    """Neither a row nor a DDL changes a table at the commit-ts that is its schema's version already (I3)."""
+    with pytest.raises(RunFailed) as caught:
+        play(tmp_path, *lines)
+    assert caught.value.code == code
+    assert "version of one schema only" in str(caught.value)
+    log = write(tmp_path / "log", *lines, watermark(20))
+    outlet = record(ChangeLog(path=str(log), on_bad_line="reject", rejects=str(tmp_path / "rejects")))
+    found = schemas_of(outlet)
+    assert len({version for version, _ in found}) == len(found)
+    assert len((tmp_path / "rejects").read_bytes().splitlines()) == 1
+
+
 def test_the_handle_key_is_the_rows(tmp_path: Path) -> None:
     outlet = play(tmp_path, ddl(5, "CREATE TABLE t (id BIGINT, v VARCHAR(10))"), one(10))
     assert [column.name for column in outlet.schemas["shop.t"].key_columns] == ["id"]

@@ -182,10 +182,14 @@ class Tables:
         """
         tables = [self.table(name) for name in dict.fromkeys(names)]
         for table in tables:
-            if table.version == ddl.commit_ts:
+            corrected = table.schema is not None and table.schema.version == ddl.commit_ts
+            if table.version == ddl.commit_ts or corrected:
+                what = (
+                    "a second DDL of the table" if table.version == ddl.commit_ts else "a DDL behind a row's correction"
+                )
                 raise BadLine(
                     "change_log.order",
-                    f"a second DDL of the table at {ddl.commit_ts}, which is the version of one schema only",
+                    f"{what} at {ddl.commit_ts}, which is the version of one schema only",
                     table.name,
                     hint="each DDL of a table has a commitTs of its own; whoever wrote the log has to mend it",
                 )
@@ -313,7 +317,9 @@ class Tables:
         table_id: int | None,
         commit_ts: int,
     ) -> None:
-        """A row whose types were not seen under this schema. Raises BadLine for a column that cannot be."""
+        """A row whose types were not seen under this schema. Raises BadLine for a column that cannot be, and where the
+        schema would be corrected at its own version: two schemas of one version could not be told apart (I3).
+        """
         told = columns_told_by_row(columns, schema.columns)
         names, told_names = ({column.name for column in some} for some in (schema.columns, told))
         if names != told_names and not self.doubted(table.name):
@@ -327,8 +333,17 @@ class Tables:
             )
         told = key_told_by_row(told, key)
         told_id = schema.table_id if table_id is None else table_id
+        agrees = told == schema.columns and told_id == schema.table_id
+        if not agrees and commit_ts <= schema.version:
+            raise BadLine(
+                "change_log.column",
+                f"the row contradicts the schema that is in force since its own commit-ts, {commit_ts}, which is the "
+                "version of one schema only",
+                table.name,
+                hint="rows stand behind the DDL that made their columns, with a commitTs above it",
+            )
         self._doubts.end(dispatcher_of(table.name), commit_ts)
-        if told == schema.columns and told_id == schema.table_id:
+        if agrees:
             return
         if told != schema.columns or schema.table_id is not None:
             _log.warning("table %s: a row at %d contradicts the schema, which is corrected", table.name, commit_ts)
