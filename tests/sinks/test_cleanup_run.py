@@ -63,7 +63,11 @@ class Basin(Lake):
         return report
 
     def days(self, table: str, version: int = 0) -> list[str]:
-        return sorted(path.name for path in (self.root / "s" / table / str(version)).glob("20*"))
+        try:
+            names = [path.name for path in (self.root / "s" / table / str(version)).iterdir()]
+        except FileNotFoundError:  # not there yet, or not any more: a cleanup takes the empty folder as well
+            return []
+        return sorted(name for name in names if name.startswith("20"))
 
     def until(self, true: Callable[[], bool]) -> Callable[[Outlet], None]:
         def wait(out: Outlet) -> None:
