@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from afterbay.cli.app import call
+from afterbay_nodes.commands import progress_lines
+from afterbay_nodes.encoders.encode_debezium_json import EncodeDebeziumJson
 from tests.reader.trees import DAY, NAME, NEXT, healthy, write
+from tests.support import canal
 from tests.support.stores import s3_server, s3_uri
 from tests.verify.histories import run, two_versions
 
@@ -165,3 +170,63 @@ def test_s3(capsys: Captured) -> None:
         client.close()
         assert call(["verify", s3_uri(endpoint, "lake/root")]) == 0
         assert "clean" in capsys.readouterr().out
+
+
+def test_long_work_shows_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    """Lines on stderr, each behind a file or a batch of the log, if enough time has passed; none with --quiet."""
+    stored = run(tmp_path, two_versions())
+    monkeypatch.setattr(progress_lines, "LINE_SECONDS", 0)
+    call_with = ["verify", str(stored.lake), "--against", str(stored.log)]
+    for as_json in ([], ["--json"]):
+        assert call([*call_with, *as_json]) == 0
+        lines = [re.sub(r"\([0-9,]+/s\)", "(-/s)", line) for line in capsys.readouterr().err.splitlines()]
+        sizes = [re.search(r"files ([0-9]) of 3  ([0-9]+) B of ([0-9]+) B$", line) for line in lines[:3]]
+        assert [found[1] for found in sizes if found] == ["1", "2", "3"]
+        assert sizes[2] is not None
+        assert sizes[2][2] == sizes[2][3]
+        assert lines[2].startswith("00:00  rows 7 (-/s)  files 3")
+        assert lines[3] == f"00:00  rows 0 (-/s)  of the change log {stored.log}"
+        assert lines[-1] == f"00:00  rows 7 (-/s)  of the change log {stored.log}"
+    assert call([*call_with, "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+    copy = f"sqlite:///{tmp_path / 'copy.db'}"
+    assert call(["apply", str(stored.lake), "--to", copy, "-q"]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert call(["verify", str(stored.lake), "--against", copy]) == 0
+    assert re.search(r"rows 7 \([0-9,]+/s\)  of the database ", capsys.readouterr().err)
+
+
+def test_lines_come_every_two_seconds_with_the_rate_since_the_last(capsys: Captured) -> None:
+    now = 100.0
+    lines = progress_lines.ProgressLines(lambda: now)
+    for rows, seconds in [(1000, 0.5), (3000, 1.5), (4000, 0.1), (8000, 1.9), (10, 1.0), (500, 59.0)]:
+        now += seconds
+        lines.show(rows, f"files {rows // 1000}")
+    assert capsys.readouterr().err.splitlines() == [
+        "00:02  rows 3,000 (1,500/s)  files 3",
+        "00:04  rows 8,000 (2,500/s)  files 8",
+        "01:04  rows 500 (8/s)  files 0",
+    ]
+
+
+def test_a_debezium_store_is_read_as_it_was_written(tmp_path: Path, capsys: Captured) -> None:
+    """The file does not tell how decimals are written if they are digits alone, nor the time zone of timestamps."""
+    types = {"id": "bigint", "price": "decimal(10,0)", "at": "timestamp"}
+    data = {"id": "1", "price": "1234", "at": "2026-01-02 21:00:00"}
+    encoder = EncodeDebeziumJson(temporal_mode="debezium", time_zone="Asia/Shanghai")
+    stored = run(tmp_path, [canal.row("t", 10, data, types=types), canal.watermark(11)], encoder)
+    against = ["--against", str(stored.log)]
+    assert call(["verify", str(stored.lake), *against]) == 1
+    assert "debezium.decimal" in capsys.readouterr().err
+    decimals = ["--debezium-decimals", "string"]
+    assert call(["verify", str(stored.lake), *against, *decimals]) == 1
+    assert "'2026-01-02 13:00:00'" in capsys.readouterr().err
+    told = [*decimals, "--debezium-time-zone", "Asia/Shanghai"]
+    assert call(["verify", str(stored.lake), *against, *told]) == 0
+    copy = tmp_path / "copy.db"
+    assert call(["apply", str(stored.lake), "--to", f"sqlite:///{copy}", *told]) == 0
+    with closing(sqlite3.connect(copy)) as connection:
+        assert connection.execute('select id, price, at from "shop.t"').fetchall() == [(1, *list(data.values())[1:])]
+    capsys.readouterr()
+    assert call(["verify", str(stored.lake), "--debezium-time-zone", "Asia/Nowhere"]) == 2
+    assert "debezium.time_zone" in capsys.readouterr().err

@@ -28,6 +28,12 @@ def is_another_right_file(good: bytes, bad: bytes) -> bool:
     )
 
 
+def is_another_line_end(good: bytes, bad: bytes) -> bool:
+    """True if the files are of one and the same line, which ends otherwise: nothing tells how the writer ended it."""
+    line, end = bad.rstrip(b" \t\r\n"), bad[len(bad.rstrip(b" \t\r\n")) :]
+    return line == good.rstrip(b" \t\r\n") and line.count(b"\n") == 0 and re.search(rb"[\r\n]", end) is not None
+
+
 def _is_another_right_line(good: bytes, bad: bytes) -> bool:
     try:
         was, now = (json.loads(line.decode(), object_pairs_hook=_object) for line in (good, bad))

@@ -10,8 +10,11 @@ from typing import Any
 from afterbay import Pipeline
 from afterbay_nodes.bucket.bucket import open_bucket
 from afterbay_nodes.decoders.decode import Decoders
+from afterbay_nodes.encoders.encode_avro import EncodeAvro
 from afterbay_nodes.encoders.encode_canal_json import EncodeCanalJson
 from afterbay_nodes.encoders.encode_csv import EncodeCsv
+from afterbay_nodes.encoders.encode_debezium_json import EncodeDebeziumJson
+from afterbay_nodes.encoders.encode_parquet import EncodeParquet
 from afterbay_nodes.sinks.cloud_storage import CloudStorage
 from afterbay_nodes.sources.change_log import ChangeLog
 from afterbay_nodes.transforms.spool import Spool
@@ -23,7 +26,7 @@ from afterbay_nodes.verify.row_digest import Digests
 from afterbay_nodes.verify.verifier import Comparison, verify
 from tests.support import canal
 
-Encoder = EncodeCsv | EncodeCanalJson
+Encoder = EncodeCsv | EncodeCanalJson | EncodeDebeziumJson | EncodeAvro | EncodeParquet
 CSV = EncodeCsv(include_commit_ts=True)
 FORMATS: dict[str, Encoder] = {
     "csv": CSV,

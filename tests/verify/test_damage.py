@@ -25,7 +25,7 @@ from tests.reader.canal_rows import CanalForm
 from tests.reader.csv_rows import CsvDialect
 from tests.reader.paths import StoreShape
 from tests.support import canal
-from tests.support.canal_damage import is_another_right_file
+from tests.support.canal_damage import is_another_line_end, is_another_right_file
 from tests.verify.histories import FORMATS, TYPES, Encoder, Stored, run, stored_against_state, told, verified
 
 _TIMES = re.compile(rb'"es":[0-9]+,"ts":[0-9]+')
@@ -118,7 +118,7 @@ CANAL_FORMS = {
 
 
 @pytest.mark.parametrize("name", CANAL_FORMS)
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(lines=histories(), data=st.data())
 def test_alone_it_sees_as_much_of_canal_json(name: str, lines: list[bytes], data: st.DataObject) -> None:
     """A data file that passes with a damaged byte is another right one: `canal_damage` says what that is."""
@@ -134,6 +134,9 @@ def alone(stored: Stored, shape: StoreShape, form: CsvDialect | CanalForm, data:
         path.write_bytes(good[:at] + bytes([byte]) + good[at + 1 :])
         report = verified(stored.lake)
         if report.is_clean:
+            if isinstance(form, CanalForm) and is_another_line_end(good, path.read_bytes()):
+                path.write_bytes(good)
+                continue
             other = read_bucket(stored.lake, shape, form)
             assert other.findings == (), (key, at, byte)
             if isinstance(form, CanalForm) and key in stored.data_files():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from afterbay.errors import PipelineInvalid
-from afterbay.verbs import AsJson, StopSignals, count, data, duration, note, plural, result, size, table
+from afterbay.verbs import AsJson, StopSignals, count, data, duration, plural, result, size, table
 from afterbay_nodes.commands.form_options import (
     DELIMITER,
     NULL,
@@ -30,6 +30,7 @@ from afterbay_nodes.commands.form_options import (
     Terminator,
     stored_form,
 )
+from afterbay_nodes.commands.progress_lines import ProgressLines
 from afterbay_nodes.commands.table_options import Tables, table_rules
 
 if TYPE_CHECKING:
@@ -47,7 +48,6 @@ A file of SQLite or DuckDB is made if it is not there; an absolute path has four
 One SIGINT or SIGTERM stops behind the file that is being applied, and exits 0; a second one undoes that file.
 """
 
-PROGRESS_SECONDS = 2.0
 LOOK_SECONDS = 0.1
 
 
@@ -127,7 +127,7 @@ def apply(
                 options,
                 decoders=Decoders(form),
                 stopped=lambda: bool(signals.received),
-                progress=_no_progress if quiet else _Progress().show,
+                progress=_no_progress if quiet else _progress(),
             )
             _work(work, lambda: bool(signals.received), seconds if follow else None)
         finally:
@@ -156,25 +156,10 @@ def _work(work: Apply, stopped: Callable[[], bool], every: float | None) -> None
         work.report.outcome = Outcome.STOPPED
 
 
-class _Progress:
-    """A line every few seconds of long work, on stderr."""
-
-    def __init__(self) -> None:
-        self._began = self._shown = time.monotonic()
-        self._rows = 0
-
-    def show(self, report: ApplyReport) -> None:
-        """Called after each transaction; tells what is due."""
-        now = time.monotonic()
-        if now - self._shown < PROGRESS_SECONDS:
-            return
-        rate = (report.rows - self._rows) / (now - self._shown)
-        minutes, seconds = divmod(int(now - self._began), 60)
-        note(
-            f"{minutes:02d}:{seconds:02d}  rows {count(report.rows)} ({count(round(rate))}/s)  "
-            f"files {count(report.files)}  DDLs {count(report.ddls)}"
-        )
-        self._shown, self._rows = now, report.rows
+def _progress() -> Callable[[ApplyReport], None]:
+    """Shows how far it is, after each transaction."""
+    lines = ProgressLines()
+    return lambda now: lines.show(now.rows, f"files {count(now.files)}  DDLs {count(now.ddls)}")
 
 
 def _no_progress(report: ApplyReport) -> None:

@@ -31,13 +31,15 @@ from afterbay_nodes.commands.form_options import (
     Terminator,
     stored_form,
 )
+from afterbay_nodes.commands.progress_lines import ProgressLines
 from afterbay_nodes.commands.table_options import Tables, table_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from afterbay.schema import TableName
     from afterbay_nodes.transforms.table_rules import TableRules
+    from afterbay_nodes.verify.reached import Reached
     from afterbay_nodes.verify.report import Report, TableCounts, Unchecked
     from afterbay_nodes.verify.row_digest import Digests
     from afterbay_nodes.verify.verifier import Comparison
@@ -102,6 +104,7 @@ def verify(
     debezium_decimals: DebeziumDecimals = Decimals.DETECT,
     debezium_time_zone: DebeziumTimeZone = TIME_ZONE,
     as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no table, only problems.")] = False,
 ) -> int:
     """Hold a store against every rule of the protocol.
 
@@ -111,6 +114,7 @@ def verify(
     from afterbay_nodes.bucket.bucket import open_bucket
     from afterbay_nodes.decoders.decode import Decoders
     from afterbay_nodes.verify.against_state import AgainstState
+    from afterbay_nodes.verify.reached import Progress
     from afterbay_nodes.verify.row_digest import Digests
     from afterbay_nodes.verify.verifier import verify as verified
 
@@ -131,11 +135,19 @@ def verify(
     read = partial(_other, digests=digests, rules=rules, raw_changes=raw_changes, temporal=temporal)
     comparisons += map(read, against or ())
     with open_bucket(uri) as bucket:
-        report = verified(bucket, Decoders(form), comparisons=comparisons, digests=digests, transaction_limit=limit)
+        report = verified(
+            bucket,
+            Decoders(form),
+            comparisons=comparisons,
+            digests=digests,
+            transaction_limit=limit,
+            progress=Progress() if quiet else Progress(_shown()),
+        )
     if as_json:
         data(_data(report, faults))
     else:
-        result(_text(report))
+        if not quiet:
+            result(_text(report))
         for told in report.notes:
             note(f"note: {told}")
         for fault in report.faults[:faults]:
@@ -143,6 +155,17 @@ def verify(
         if len(report.faults) > faults:
             note(f"{plural(len(report.faults) - faults, 'more fault')}: see them with --faults {len(report.faults)}")
     return 0 if report.is_clean else 1
+
+
+def _shown() -> Callable[[Reached], None]:
+    """Shows how far it is: of the store, or of what it is held against."""
+    lines = ProgressLines()
+
+    def show(now: Reached) -> None:
+        store = f"files {count(now.files)} of {count(now.all_files)}  {size(now.bytes)} of {size(now.all_bytes)}"
+        lines.show(now.rows, f"of {now.other}" if now.other else store)
+
+    return show
 
 
 def _other(

@@ -6,11 +6,12 @@ the same; then both sides are subtracted from each other in SQL.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from afterbay.errors import RunFailed
 from afterbay.printable import visible
 from afterbay_nodes.apply.engine import Apply, ApplyOptions
+from afterbay_nodes.apply.report import ApplyReport
 from afterbay_nodes.apply.states import LOG_COLUMNS, LOG_NUMBER, LOG_ROW, LOG_SERIES, TableState
 from afterbay_nodes.apply.type_table import Temporal
 from afterbay_nodes.storage.names import escape
@@ -18,6 +19,7 @@ from afterbay_nodes.transforms.table_rules import TableRules
 from afterbay_nodes.verify.chosen import Chosen
 from afterbay_nodes.verify.database_pairs import Pair, Row, open_pair
 from afterbay_nodes.verify.fault import Fault
+from afterbay_nodes.verify.reached import Progress
 from afterbay_nodes.verify.report import Question, Unchecked
 from afterbay_nodes.verify.verifier import Checked, Findings
 
@@ -48,7 +50,13 @@ class AgainstDatabase:
         found = Findings(unchecked=[_OVERWRITTEN, *Chosen(self._rules).unchecked(self.name)])
         with open_pair(self._uri, self._temporal) as pair:
             try:
-                work = Apply(checked.bucket, pair.target, ApplyOptions(rules=self._rules), decoders=checked.decoders)
+                work = Apply(
+                    checked.bucket,
+                    pair.target,
+                    ApplyOptions(rules=self._rules),
+                    decoders=checked.decoders,
+                    progress=_told(checked.progress),
+                )
                 work.round()
             except RunFailed as error:
                 if not checked.is_faulty:
@@ -63,6 +71,18 @@ class AgainstDatabase:
             for state in states:
                 found.faults += _table(pair, state)
         return found
+
+
+def _told(progress: Progress) -> Callable[[ApplyReport], None]:
+    """Tells of each transaction's rows."""
+    before = 0
+
+    def tell(report: ApplyReport) -> None:
+        nonlocal before
+        progress.compared(report.rows - before)
+        before = report.rows
+
+    return tell
 
 
 def _table(pair: Pair, state: TableState) -> Iterator[Fault]:

@@ -26,6 +26,7 @@ from afterbay_nodes.verify.file_check import LARGEST_TS, FileFacts
 from afterbay_nodes.verify.log_ddls import LogDdls
 from afterbay_nodes.verify.log_side import Line, Lines, play
 from afterbay_nodes.verify.log_streams import Stop, Stream, Streams
+from afterbay_nodes.verify.reached import Watched
 from afterbay_nodes.verify.report import Question, Unchecked
 from afterbay_nodes.verify.row_digest import PIECE, Digests
 from afterbay_nodes.verify.verifier import Checked, Findings
@@ -58,7 +59,7 @@ class AgainstLog:
         bounds = {id(facts): versions.bounds(facts.step) for facts in files}
         streams = Streams(files, self._digests, limit, bounds)
         first = _First(streams, self._chosen)
-        end = play(self._path, first, raw_changes=self._raw_changes)
+        end = play(self._path, Watched(first, checked.progress), raw_changes=self._raw_changes)
         ended = streams.end()
         found = Findings()
         found.faults += first.ddls.faults(checked.schemas, limit)
@@ -75,7 +76,7 @@ class AgainstLog:
         located = stopped[:LOCATED]
         second = _Second(streams, located, self._chosen)
         if located:
-            play(self._path, second, raw_changes=self._raw_changes)
+            play(self._path, Watched(second, checked.progress), raw_changes=self._raw_changes)
         for stream in stopped:
             stop = stream.stop
             assert stop is not None

@@ -23,7 +23,7 @@ LARGEST_TS = (1 << 64) - 1
 CHANGED = "bucket.changed"
 _NOWHERE = RowPosition(0, 0)
 UNTOLD = {
-    "canal-json": "the times `es` and `ts` of canal-json lines",
+    "canal-json": "the times `es` and `ts` of canal-json lines, and how the line of a file of one line ends",
     "debezium-json": "`version`, `name` and the times `ts_ms` of Debezium events",
 }
 """What lines say once, and no row needs, by encoding."""

@@ -23,6 +23,7 @@ from afterbay_nodes.verify.fault import Fault, is_fault
 from afterbay_nodes.verify.file_check import UNTOLD, FileFacts, check_file
 from afterbay_nodes.verify.names import name_faults
 from afterbay_nodes.verify.order import TRANSACTION_LIMIT, Order
+from afterbay_nodes.verify.reached import Progress
 from afterbay_nodes.verify.report import Question, Report, TableCounts, Unchecked
 from afterbay_nodes.verify.row_digest import Digests
 from afterbay_nodes.verify.statements import Statements
@@ -41,7 +42,7 @@ Result = TypeVar("Result")
 class Checked:
     """A store that was read: its snapshot, and the facts of each indexed file in a reader's order.
 
-    `is_faulty`: a rule is broken already.
+    `is_faulty`: a rule is broken already. `progress` is told of rows of the other side.
     """
 
     bucket: Bucket
@@ -50,6 +51,7 @@ class Checked:
     files: tuple[FileFacts, ...]
     schemas: tuple[SchemaStep, ...]
     is_faulty: bool
+    progress: Progress
 
     def rows(self, step: FileStep) -> Iterator[StoredRows]:
         """The rows of a file once more. Raises RunFailed at its first fault."""
@@ -85,6 +87,7 @@ def verify(
     comparisons: Sequence[Comparison] = (),
     digests: Digests | None = None,
     transaction_limit: int = TRANSACTION_LIMIT,
+    progress: Progress | None = None,
 ) -> Report:
     """Checks everything. Damage becomes faults; raises only where the store cannot be read.
 
@@ -99,8 +102,13 @@ def verify(
     def check(step: FileStep) -> FileFacts:
         return check_file(step, bucket.load, decoders, versions.bounds(step), digests=digests)
 
-    files = tuple(_side_by_side(check, steps))
-    orphans = list(_side_by_side(check, snapshot.orphans))
+    progress = progress or Progress()
+    progress.begin([*steps, *snapshot.orphans])
+    checked_files: list[FileFacts] = []
+    for facts in _side_by_side(check, [*steps, *snapshot.orphans]):
+        progress.file(facts.step, facts.rows)
+        checked_files.append(facts)
+    files, orphans = tuple(checked_files[: len(steps)]), checked_files[len(steps) :]
     found = Findings([Fault.of(finding) for finding in snapshot.findings if is_fault(finding)])
     found.notes += [finding.diagnostic() for finding in snapshot.findings if not is_fault(finding)]
     if all(finding.rule is not Rule.METADATA_UNREADABLE for finding in snapshot.findings):
@@ -112,8 +120,9 @@ def verify(
     found.faults += order.faults(files)
     found.faults += statements.faults(schemas)
     found.unchecked += [*order.unchecked(), *statements.unchecked(), *_undated(files)]
-    checked = Checked(bucket, decoders, snapshot, files, schemas, bool(found.faults))
+    checked = Checked(bucket, decoders, snapshot, files, schemas, bool(found.faults), progress)
     for compare in comparisons:
+        progress.compare(compare.name)
         more = compare(checked)
         found.faults += more.faults
         found.unchecked += more.unchecked
