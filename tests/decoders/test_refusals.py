@@ -306,7 +306,15 @@ def debezium(op: str = "u", **changed: Any) -> bytes:
 
 
 def source(**changed: Any) -> dict[str, Any]:
-    return {"db": "zoo", "table": "small", "commit_ts": 9, "ordinal": 0} | changed
+    """All that the encoder writes."""
+    fixed = {"version": "2.4.0.Final", "connector": "afterbay", "name": "x", "ts_ms": 1, "snapshot": "false"}
+    fixed |= {"db": "zoo", "table": "small", "server_id": 0, "gtid": None, "file": "", "pos": 0, "row": 0, "thread": 0}
+    return fixed | {"query": None, "commit_ts": 9, "ordinal": 0} | changed
+
+
+def of_others(**more: Any) -> bytes:
+    """An event as other connectors write them."""
+    return debezium(source={"connector": "mysql", "db": "zoo", "table": "small", "more": []} | more)
 
 
 def test_a_debezium_file_with_its_before_images() -> None:
@@ -316,15 +324,10 @@ def test_a_debezium_file_with_its_before_images() -> None:
     assert chunk.before is not None
     assert chunk.before.to_pylist() == [{"id": 1, "b": None}] + [{"id": None, "b": None}] * 2
     assert chunk.ordinals is not None
-    (bare,) = Decoders().rows(pa.py_buffer(debezium(source={"db": "zoo", "table": "small"})), "json", SMALL, "f")
-    assert bare.commit_ts is bare.ordinals is None
-
-
-def own(**changed: Any) -> bytes:
-    """An event with all that the encoder writes."""
-    fixed = {"version": "2.4.0.Final", "connector": "afterbay", "name": "x", "ts_ms": 1, "snapshot": "false"}
-    fixed |= {"db": "zoo", "table": "small", "server_id": 0, "gtid": None, "file": "", "pos": 0, "row": 0, "thread": 0}
-    return debezium(source=fixed | {"query": None, "commit_ts": 9, "ordinal": 0} | changed)
+    (other,) = Decoders().rows(pa.py_buffer(of_others()), "json", SMALL, "f")
+    assert other.commit_ts is other.ordinals is None
+    (dated,) = Decoders().rows(pa.py_buffer(of_others(commit_ts=7)), "json", SMALL, "f")
+    assert dated.commit_ts.to_pylist() == [7]
 
 
 @pytest.mark.parametrize(
@@ -332,6 +335,8 @@ def own(**changed: Any) -> bytes:
     [
         (b'"commit_ts"', b'"commit_tt"', "debezium.line"),
         (b'"ordinal"', b'"ordinaL"', "debezium.line"),
+        (b'"connector"', b'"connectoR"', "debezium.line"),
+        (b'"afterbay"', b'"afterbaz"', "debezium.line"),
         (b'"server_id":0', b'"server_id":1', "debezium.line"),
         (b'"snapshot":"false"', b'"snapshot":"falsf"', "debezium.line"),
         (b'"transaction":null', b'"transaction":1', "debezium.line"),
@@ -343,19 +348,21 @@ def own(**changed: Any) -> bytes:
     ],
 )
 def test_our_own_debezium_events_have_each_key_once_and_no_other(old: bytes, new: bytes, code: str) -> None:
-    (chunk,) = Decoders().rows(pa.py_buffer(own()), "json", SMALL, "f")
+    (chunk,) = Decoders().rows(pa.py_buffer(debezium()), "json", SMALL, "f")
     assert chunk.num_rows == 1
-    assert old in own()
+    assert old in debezium()
     for around in (b"%b", b'{"payload":%b}'):
         with pytest.raises(RunFailed) as caught:
-            list(Decoders().rows(pa.py_buffer(around % own().replace(old, new)[:-2] + b"\r\n"), "json", SMALL, "f"))
+            list(
+                Decoders().rows(pa.py_buffer(around % debezium().replace(old, new)[:-2] + b"\r\n"), "json", SMALL, "f")
+            )
         assert caught.value.code == code
 
 
 @pytest.mark.parametrize(
     ("line", "code"),
     [
-        (debezium().replace(b'"db":', b'"db":"a","db":'), "debezium.twice"),
+        (of_others(commit_ts=9).replace(b'"db":', b'"db":"a","db":'), "debezium.twice"),
         (debezium()[:-1], "debezium.torn"),
         (debezium()[:-2], "debezium.torn"),
         (debezium()[:-9] + b"\r\n", "debezium.line"),
@@ -363,7 +370,8 @@ def test_our_own_debezium_events_have_each_key_once_and_no_other(old: bytes, new
         (debezium("r"), "debezium.op"),
         (debezium(source=source(table="other")), "debezium.names"),
         (debezium(source=source(db="other")), "debezium.names"),
-        (debezium(source=source(commit_ts=None)), "debezium.commit_ts"),
+        (debezium(source=source(commit_ts=None)), "debezium.line"),
+        (of_others(), "debezium.commit_ts"),
         (debezium(source=source(commit_ts=2**64)), "debezium.commit_ts"),
         (debezium(source=source(ordinal=-1)), "debezium.ordinal"),
         (debezium("c"), "debezium.images"),

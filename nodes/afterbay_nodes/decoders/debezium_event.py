@@ -27,7 +27,7 @@ class _OwnSource(_Source, frozen=True, gc=False, kw_only=True, forbid_unknown_fi
     """As the encoder writes it: each key, and what is always the same."""
 
     version: str
-    connector: str
+    connector: Literal["afterbay"]
     name: str
     ts_ms: int
     snapshot: Literal["false"]
@@ -80,12 +80,15 @@ NO_EVENT = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def event_of(line: bytes, *, is_bare: bool) -> Event:
-    """The event of a line. Raises one of `NO_EVENT`, also where the encoder's own event is not as it writes it."""
+    """The event of a line. Raises one of `NO_EVENT`, also where the encoder's own event is not as it writes it.
+
+    Its own is one that says so, or has an ordinal, which no other writer gives.
+    """
     try:
         return _own_bare(line) if is_bare else _own_enveloped(line).payload
     except msgspec.ValidationError:
         event = _bare(line) if is_bare else _enveloped(line).payload
-        if event.source.connector == CONNECTOR:
+        if event.source.connector == CONNECTOR or event.source.ordinal is not None:
             raise
         return event
 
