@@ -281,11 +281,15 @@ class SinkOperator(ABC, Generic[In]):
 
 @dataclass(frozen=True, slots=True)
 class StoredPosition:
-    """The last change of a dispatcher that a sink has stored, and the file it went to ("" and 0: none yet)."""
+    """The last change of a dispatcher that a sink has stored, and the file it went to ("" and 0: none yet).
+
+    `size` is that file's in bytes, -1 if it was not noted.
+    """
 
     row: RowPosition
     directory: str = ""
     number: int = 0
+    size: int = -1
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,18 @@ def test_without_a_checkpoint_nothing_is_applied_yet(apply: Applies, landed: Lan
     assert landed.tables() == set()
 
 
+@pytest.mark.parametrize("mark", [b'{"checkpoint-ts":0}', b'{"checkpoint-ts":0,"owner":"%s"}' % (b"5a" * 16)])
+def test_at_the_checkpoint_of_a_root_that_was_only_taken_nothing_is_applied(
+    mark: bytes, apply: Applies, landed: Landed
+) -> None:
+    store = begun()
+    store.objects["metadata"] = mark
+    report = apply(store)
+    assert (report.rows, report.ddls, report.checkpoint) == (0, 0, 0)
+    store.checkpoint(99)
+    assert apply(store).rows == 5
+
+
 def test_without_commit_ts_whole_files_are_applied_and_it_is_said(apply: Applies, landed: Landed) -> None:
     store = begun(EncodeCsv())
     store.checkpoint(12)

@@ -43,6 +43,7 @@ _READERS: Mapping[type[Form], Callable[[bytes, Any, SchemaFile, str], Iterator[R
     AvroForm: described_rows.avro_rows,
 }
 _METADATA = re.compile(rb'\{"checkpoint-ts":(0|[1-9]\d*)\}')
+_TAKING = re.compile(rb'\{"checkpoint-ts":0,"owner":"[0-9a-f]{32}"\}')  # for the moment in which a root is taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +175,9 @@ class _Reading:
     def _metadata(self, path: str) -> None:
         data = (self._root / path).read_bytes()
         found = _METADATA.fullmatch(data)
-        if found is None or int(found[1]) >= 2**64:
+        if _TAKING.fullmatch(data):
+            self._checkpoint = 0
+        elif found is None or int(found[1]) >= 2**64:
             self._find("metadata.form", path, f"{data[:80]!r} is not a checkpoint")
         else:
             self._checkpoint = int(found[1])

@@ -238,29 +238,20 @@ def test_a_file_that_fits_no_case_is_refused_by_name(lake: ParquetLake, monkeypa
         lake.run(rows("a", 1, 3), Promise(3))
 
 
-def test_a_name_that_is_taken_after_all_gets_the_same_bytes_under_the_next(
+def test_a_name_that_is_taken_after_all_ends_the_run_and_leaves_no_assembled_file(
     lake: ParquetLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The parts are read a second time; the file is not assembled a second time."""
-    assembled: list[int] = []
-    assemble = ParquetAssembler.assemble
-
-    def counting(self: ParquetAssembler, *arguments: Any) -> None:
-        assembled.append(1)
-        assemble(self, *arguments)
-
     def taken(call: str, key: str, when: str) -> None:
         if call == "put_if_absent" and key == FIRST and when == "before":
             (lake.root / FIRST).parent.mkdir(parents=True, exist_ok=True)
             (lake.root / FIRST).write_bytes(b"")
 
     with monkeypatch.context() as faults:
-        faults.setattr(ParquetAssembler, "assemble", counting)
         faulty_store.install(faults, taken)
-        lake.run(rows("a", 1, 3), Promise(3))
-    assert lake.stored("s/a/0") == [1, 2, 3]
-    assert len(assembled) == 1
-    assert len(lake.files("s/a/0")) == 2
+        with pytest.raises((RunFailed, ExceptionGroup), match="state_older"):
+            lake.run(rows("a", 1, 3), Promise(3))
+    assert (lake.root / FIRST).read_bytes() == b""
+    assert list(lake.scratch.iterdir()) == []
 
 
 def test_a_start_sweeps_what_a_killed_run_left(lake: ParquetLake) -> None:

@@ -20,11 +20,11 @@ from afterbay_nodes.sinks.file_body import FileBodies
 from afterbay_nodes.sinks.flush_days import FlushDays
 from afterbay_nodes.sinks.lane import FlushJob, Lane, Limits, Pending
 from afterbay_nodes.sinks.scratch import Scratch
-from afterbay_nodes.sinks.writer import MOST_COLLISIONS, Writer
+from afterbay_nodes.sinks.writer import Writer
 from afterbay_nodes.storage.dates import DateSeparator
 from afterbay_nodes.storage.layout import Layout
 from afterbay_nodes.storage.schema_file import SchemaFile
-from afterbay_nodes.storage.store import AlreadyExists, Part
+from afterbay_nodes.storage.store import Part
 from tests.support import state
 from tests.support.memory_store import MemoryStore
 from tests.support.state import SINK, SOURCE, Run
@@ -45,6 +45,11 @@ def orders(version: int, *extra: str) -> TableSchema:
 
 def schema_key(version: int, *extra: str) -> str:
     return LAYOUT.schema_file("shop/orders", version, SchemaFile.of(orders(version, *extra), version).checksum)
+
+
+def schema_files(*versions: int) -> dict[str, bytes]:
+    """The schema files of `orders` at `versions`, by key."""
+    return {schema_key(version): SchemaFile.of(orders(version), version).to_bytes() for version in versions}
 
 
 def data_key(version: int, number: int) -> str:
@@ -94,9 +99,9 @@ class RacyStore(MemoryStore):
 class Desk:
     """A writer with a real state, and a store in memory that counts what it is asked."""
 
-    def __init__(self, folder: Path, stored: StoredPosition | None = None) -> None:
+    def __init__(self, folder: Path, stored: StoredPosition | None = None, *, adopted: int | None = None) -> None:
         self.store = RacyStore()
-        self.run = Run(folder)
+        self.run = Run(folder, adopted=adopted)
         self.telemetry = Telemetry("test")
         self.writer = Writer(
             sink=SINK,
@@ -154,12 +159,35 @@ def test_cached_the_store_is_not_asked_again(desk: Desk) -> None:
 
 
 def test_exact_file_exists_though_newer_ones_exist(desk: Desk) -> None:
-    desk.store.objects = {schema_key(400): b"", schema_key(500): b"", schema_key(300): b""}
+    desk.store.objects = schema_files(400) | {schema_key(500): b"", schema_key(300): b""}
 
     desk.flush(410, orders(400))
 
     assert desk.data() == [data_key(400, 1)]
     assert len(desk.schemas()) == 3
+
+
+@pytest.mark.parametrize("version", [400, 300])
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"", "unreadable"),
+        (b"junk", "unreadable"),
+        (SchemaFile.of(orders(400, "more"), 400).to_bytes(), "conflict"),
+        (SchemaFile.of(orders(7), 7).to_bytes(), "conflict"),
+    ],
+    ids=["emptied", "garbled", "other columns", "another version"],
+)
+def test_a_schema_file_that_does_not_hold_what_its_name_says_is_refused(
+    desk: Desk, version: int, content: bytes, code: str
+) -> None:
+    desk.store.objects = {schema_key(version): content}
+
+    with pytest.raises(RunFailed, match=rf"schema_file\.{code}.*'{schema_key(version)}'"):
+        desk.flush(410, orders(400))
+
+    assert desk.data() == []
+    desk.run.ledger.unhealthy()
 
 
 def test_newer_of_the_same_columns_discards_rows_that_are_stored_and_never_loads_them(
@@ -196,7 +224,7 @@ def test_newer_of_the_same_columns_is_an_error_that_names_both_files_for_rows_th
 
 
 def test_older_of_the_same_columns_is_the_directory_and_no_file_is_written(desk: Desk) -> None:
-    desk.store.objects = {schema_key(200): b"", schema_key(300): b"", schema_key(350, "more"): b""}
+    desk.store.objects = schema_files(300) | {schema_key(200): b"", schema_key(350, "more"): b""}
 
     desk.flush(410, orders(400))
 
@@ -246,12 +274,37 @@ def test_index_missing_the_first_number_is_one(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("content", [b"CDC000041.csv\n", b"CDC000041.csv"])
-def test_index_there_the_next_number_follows_it(desk: Desk, content: bytes) -> None:
+def test_index_there_that_the_state_knows_the_next_number_follows_it(desk: Desk, content: bytes) -> None:
+    desk.run.state.note_directory(SINK, "shop/orders/400", 41)
     desk.store.objects[INDEX] = content
 
     desk.flush(410, orders(400))
 
     assert desk.data() == [data_key(400, 42)]
+
+
+@pytest.mark.parametrize("known", [None, 40])
+def test_index_beyond_what_the_state_has_given_out_is_refused(desk: Desk, known: int | None) -> None:
+    """Its root was empty when it was taken: of a directory that it does not know nobody has a number (I6)."""
+    if known is not None:
+        desk.run.state.note_directory(SINK, "shop/orders/400", known)
+    desk.store.objects[INDEX] = b"CDC000041.csv\n"
+
+    with pytest.raises(RunFailed, match=rf"state_older.*'{INDEX}' names CDC000041\.csv.* above {known or 0} "):
+        desk.flush(410, orders(400))
+
+    assert desk.data() == []
+    assert desk.store.objects[INDEX] == b"CDC000041.csv\n"
+    desk.run.ledger.unhealthy()
+
+
+def test_index_of_an_adopted_root_is_followed_where_the_state_knows_nothing(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, adopted=7)
+    desk.store.objects = {INDEX: b"CDC000041.csv\n", data_key(400, 42): b"behind its index"}
+
+    desk.flush(410, orders(400))
+
+    assert desk.data() == [data_key(400, 42), data_key(400, 43)]
 
 
 @pytest.mark.parametrize("content", [b"", b"CDC41.csv\n", b"CDC000041.json\n", b"nonsense\n", b"\xff\n"])
@@ -266,62 +319,42 @@ def test_index_unreadable_is_an_error_and_nothing_is_written(desk: Desk, content
     desk.run.ledger.unhealthy()
 
 
-def test_collision_the_index_is_read_again_once_and_jumped_to(desk: Desk) -> None:
+@pytest.mark.parametrize("adopted", [None, 7])
+def test_a_name_that_the_state_has_not_given_out_ends_the_run(tmp_path: Path, adopted: int | None) -> None:
+    """Somebody else goes on where this run does: no index is jumped to, and nothing passed over."""
+    desk = Desk(tmp_path, adopted=adopted)
     desk.flush(410, orders(400))
     desk.store.objects |= {data_key(400, number): b"theirs" for number in range(2, 301)}
     desk.store.objects[INDEX] = b"CDC000300.csv\n"
-    desk.store.asked.clear()
 
-    desk.flush(420, orders(400))
+    with pytest.raises(RunFailed, match=rf"state_older.*'{data_key(400, 2)}' exists"):
+        desk.flush(420, orders(400))
 
-    assert desk.data()[-1] == data_key(400, 301)
-    assert (desk.store.count("get"), desk.store.count("list")) == (1, 0)
-
-
-def test_collision_with_an_index_that_is_behind_keeps_looking(desk: Desk) -> None:
-    desk.flush(410, orders(400))
-    desk.store.objects |= {data_key(400, number): b"theirs" for number in range(2, 301)}
-
-    desk.flush(420, orders(400))
-
-    assert desk.data()[-1] == data_key(400, 301)
+    assert len(desk.data()) == 300
+    desk.run.ledger.unhealthy()
 
 
-def test_collision_with_an_index_just_read_does_not_read_it_again(desk: Desk) -> None:
-    desk.store.objects = {data_key(400, 1): b"theirs", data_key(400, 2): b"theirs"}
+def test_a_name_taken_at_the_first_look_is_refused(desk: Desk) -> None:
+    desk.store.objects = {data_key(400, 1): b"theirs"}
 
-    desk.flush(410, orders(400))
+    with pytest.raises(RunFailed, match=r"state_older"):
+        desk.flush(410, orders(400))
 
-    assert desk.data()[-1] == data_key(400, 3)
-    assert desk.store.count("get") == 1
+    assert desk.store.objects[data_key(400, 1)] == b"theirs"
+    desk.run.ledger.unhealthy()
 
 
 def test_a_name_taken_between_the_look_and_the_write_is_never_overwritten(desk: Desk) -> None:
     def taken(key: str) -> None:
-        if key in (data_key(400, 1), data_key(400, 2)):
+        if key == data_key(400, 1):
             desk.store.objects[key] = b"theirs"
 
     desk.store.before_put = taken
 
-    desk.flush(410, orders(400))
-
-    assert {key: desk.store.objects[key] for key in desk.data()} == {
-        data_key(400, 1): b"theirs",
-        data_key(400, 2): b"theirs",
-        data_key(400, 3): BODY,
-    }
-    assert desk.store.objects[INDEX] == b"CDC000003.csv\n"
-
-
-def test_a_name_taken_each_time_ends_in_an_error(desk: Desk) -> None:
-    def always_taken(key: str) -> None:
-        if key.endswith(".csv"):
-            raise AlreadyExists(key, desk.store.display)
-
-    desk.store.before_put = always_taken
-
-    with pytest.raises(RunFailed, match=rf"{MOST_COLLISIONS} file names in a row"):
+    with pytest.raises(RunFailed, match=rf"state_older.*'{data_key(400, 1)}' appeared"):
         desk.flush(410, orders(400))
 
-    assert desk.data() == []
+    assert {key: desk.store.objects[key] for key in desk.data()} == {data_key(400, 1): b"theirs"}
+    assert INDEX not in desk.store.objects
+    assert desk.run.state.directory_number(SINK, "shop/orders/400") is None, "its intent is withdrawn"
     desk.run.ledger.unhealthy()

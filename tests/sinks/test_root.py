@@ -109,6 +109,37 @@ def test_a_data_file_that_is_missing_behind_its_index_is_named(place: Place) -> 
     assert "'s/a/0/CDC00000000000000000001.csv'" in place.refused(SECOND)
 
 
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_newest_data_file_that_was_emptied_or_cut_off_is_named(place: Place, left: int) -> None:
+    place.run(FIRST)
+    newest = Path("lk/ee/s/a/0/CDC00000000000000000001.csv")
+    whole = newest.read_bytes()
+    newest.write_bytes(whole[: len(whole) * left // 2])
+    with pytest.raises(EnvironmentRefused, match=rf"file_damaged.*'s/a/0/{newest.name}'.* {len(whole)} were stored"):
+        place.run(SECOND)
+    newest.write_bytes(whole)
+    assert place.run(SECOND).rows_stored == 1
+
+
+def test_an_index_that_is_behind_while_the_file_is_there_is_written_again(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A late write of it, or an older copy: the rows behind it are at or below the checkpoint, and unseen (I1)."""
+    place.run(FIRST)
+    index = Path("lk/ee/s/a/0/meta/CDC.index")
+    older = index.read_bytes()
+    place.run(SECOND)
+    index.write_bytes(older)
+    with caplog.at_level(logging.WARNING):
+        place.run([*SECOND, Promise(4)])
+    assert index.read_bytes() == b"CDC00000000000000000002.csv\n"
+    assert "the index of 's/a/0' in file://" in caplog.text
+    index.write_bytes(older)
+    Path("lk/ee/s/b/0/CDC00000000000000000001.csv").unlink()
+    place.refused([*SECOND, Promise(4)])
+    assert index.read_bytes() == older, "a root that is refused is left as it is (I10)"
+
+
 def test_an_older_copy_of_the_root_is_refused(place: Place) -> None:
     place.run(FIRST)
     shutil.copytree("lk", "copy")
@@ -221,9 +252,12 @@ def a_state(positions: dict[str, StoredPosition], *, cleaned: str = "", tables: 
         totals={"lake": StoredTotals(len(positions), len(positions), 1, 0)},
         cleaned={"lake": cleaned} if cleaned else {},
         positions={("lake", "log", name): position for name, position in positions.items()},
+        checkpoints={},
+        adopted={},
+        marks={},
         schemas={"log": dict.fromkeys(tables)} if tables is not None else {},
     )
-    return SimpleNamespace(restart=restart, directory=Path("/state"))
+    return SimpleNamespace(restart=restart, directory=Path("/state"), directory_number=lambda sink, directory: 7)
 
 
 def stored(store: MemoryStore, table: str, day: str, commit_ts: int) -> StoredPosition:
@@ -236,12 +270,12 @@ def stored(store: MemoryStore, table: str, day: str, commit_ts: int) -> StoredPo
 def test_ten_thousand_tables_cost_a_few_questions_and_no_listing() -> None:
     store = MemoryStore()
     state = a_state({f"t{n}": stored(store, f"t{n}", "2026-01-01", n) for n in range(10_000)})
-    take_root(store, DAILY, state, "lake", adopt=False)
-    assert len(store.asked) == 2 * MOST_LOOKED_FOR
+    take_root(store, DAILY, state, "lake", ["log"], adopt=False)
+    assert len(store.asked) == 1 + 2 * MOST_LOOKED_FOR, "the checkpoint, and two for each"
     assert not store.count("list")
     del store.objects["s/t9999/1/2026-01-01/meta/CDC.index"]
     with pytest.raises(EnvironmentRefused, match=r"s/t9999/1/2026-01-01/meta/CDC\.index"):
-        take_root(store, DAILY, state, "lake", adopt=False)
+        take_root(store, DAILY, state, "lake", ["log"], adopt=False)
 
 
 def test_files_that_expired_are_not_missed_and_a_root_without_any_file_is() -> None:
@@ -253,12 +287,12 @@ def test_files_that_expired_are_not_missed_and_a_root_without_any_file_is() -> N
     }
     for key in [key for key in store.objects if "/new/" not in key]:
         del store.objects[key]
-    take_root(store, DAILY, a_state(positions, cleaned="2026-01-02"), "lake", adopt=False)
+    take_root(store, DAILY, a_state(positions, cleaned="2026-01-02"), "lake", ["log"], adopt=False)
     with pytest.raises(EnvironmentRefused, match="'s/old"):
-        take_root(store, DAILY, a_state(positions, cleaned="2026-01-01"), "lake", adopt=False)
+        take_root(store, DAILY, a_state(positions, cleaned="2026-01-01"), "lake", ["log"], adopt=False)
     everything = a_state(positions, cleaned="2026-01-03")
     store.objects = {"s/new/meta/schema_1_0000000000.json": b"{}"}
-    take_root(store, DAILY, everything, "lake", adopt=False)
+    take_root(store, DAILY, everything, "lake", ["log"], adopt=False)
     store.objects = {}
     with pytest.raises(EnvironmentRefused, match="any file of what"):
-        take_root(store, DAILY, everything, "lake", adopt=False)
+        take_root(store, DAILY, everything, "lake", ["log"], adopt=False)

@@ -162,7 +162,8 @@ def test_a_damaged_database_is_refused_with_a_way_out(tmp_path: Path, damage: by
     path.write_bytes(damage if damage is not None else whole[:4096] + b"\xa5" * 4096 + whole[8192:])
     with pytest.raises(EnvironmentRefused, match=r"state\.corrupt") as caught:
         open_state(tmp_path)
-    assert "backup" in str(caught.value.hint)
+    assert "start anew" in str(caught.value.hint)
+    assert "an older one is refused" in str(caught.value.hint), "a copy from before the last run is no way out"
     path.write_bytes(whole)
     open_state(tmp_path).close()
 

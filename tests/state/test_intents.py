@@ -127,7 +127,7 @@ def test_what_sinks_settle_while_they_open_is_in_restart(tmp_path: Path) -> None
     state.withdraw(absent.id)
     assert state.restart.intents == ()
     assert state.restart.positions == {
-        (SINK, SOURCE, "whole"): StoredPosition(RowPosition(5, 3), "bank/whole/1", 1),
+        (SINK, SOURCE, "whole"): StoredPosition(RowPosition(5, 3), "bank/whole/1", 1, 100),
     }
     state.close()
 
@@ -144,6 +144,41 @@ def test_a_state_is_fresh_until_a_sink_claims_its_root(tmp_path: Path) -> None:
     state.close()
     state = open_state(tmp_path)
     assert not state.restart.fresh
+    state.close()
+
+
+def test_a_claim_may_be_given_back_until_something_is_stored(tmp_path: Path) -> None:
+    state = open_state(tmp_path)
+    state.claim(SINK, mark="ours")
+    assert state.restart.marks == {SINK: "ours"}
+    state.disclaim(SINK)
+    assert state.restart.fresh
+    state.claim(SINK, mark="ours")
+    state.close()
+    state = open_state(tmp_path)
+    assert state.restart.marks == {SINK: "ours"}, "a crash before the mark is there does not forget it"
+    state.marked(SINK)
+    assert (state.restart.marks, state.restart.claimed) == ({}, {SINK})
+    number = state.begin(intent(5, 1))
+    state.disclaim(SINK)
+    assert state.restart.claimed == {SINK}
+    state.withdraw(number)
+    state.finish_ddl(SINK, "d1", 5, [])
+    state.disclaim(SINK)
+    assert state.restart.claimed == {SINK}
+    state.close()
+
+
+def test_an_adopted_root_and_what_it_showed_are_remembered(tmp_path: Path) -> None:
+    state = open_state(tmp_path)
+    state.claim(SINK, adopted=2**64 - 1)
+    state.claim("other")
+    state.close()
+    state = open_state(tmp_path)
+    assert state.restart.adopted == {SINK: 2**64 - 1}
+    assert state.restart.claimed == {SINK, "other"}
+    state.claim(SINK)
+    assert state.restart.adopted == {SINK: 2**64 - 1}
     state.close()
 
 

@@ -36,6 +36,8 @@ def test_the_first_versions_database_opens_with_all_it_knew(old: Path) -> None:
     assert restart.ddls == {(SINK, "d1", 9)}
     assert not restart.fresh
     assert restart.cleaned == {}
+    assert restart.adopted == {SINK: 0}, "whether its root was empty when it was taken is not known"
+    assert restart.marks == {}
     path = "bank/d1/1/CDC00000000000000000002.csv"
     first, last = RowPosition(8, 0), RowPosition(8, 3)
     known = Intent(SINK, SOURCE, "d1", "bank/d1/1", 2, path, first, last, rows=4, size=100, crc=0xDEADBEEF, header=0)

@@ -3,9 +3,11 @@ from __future__ import annotations
 import pytest
 
 from afterbay.errors import RunFailed
-from afterbay_nodes.storage.metadata import MetadataFile, read_metadata
+from afterbay_nodes.storage.metadata import MetadataFile, is_mark, new_owner, put_mark, read_metadata
 from tests.support.memory_store import MemoryStore
 from tests.support.stores import LeapingClock
+
+OURS, THEIRS = new_owner(), new_owner()
 
 
 @pytest.fixture
@@ -89,6 +91,27 @@ def test_it_does_not_go_below_what_the_store_shows(store: MemoryStore, clock: Le
     file.advance(101)
     file.finish()
     assert read_metadata(store) == 101
+
+
+def test_a_mark_is_a_checkpoint_of_nought_and_gets_the_plain_form(store: MemoryStore, clock: LeapingClock) -> None:
+    assert put_mark(store, OURS)
+    assert read_metadata(store) == 0
+    assert is_mark(store.objects["metadata"])
+    file = MetadataFile(store, clock)
+    assert file.load() == 0
+    assert store.objects["metadata"] == b'{"checkpoint-ts":0}'
+    assert not is_mark(store.objects["metadata"])
+    file.advance(7)
+    file.finish()
+    assert store.objects["metadata"] == b'{"checkpoint-ts":7}'
+
+
+def test_a_root_has_one_mark(store: MemoryStore) -> None:
+    assert put_mark(store, OURS)
+    assert put_mark(store, OURS), "again, as a process that died before it could say so"
+    assert not put_mark(store, THEIRS)
+    store.objects["metadata"] = b'{"checkpoint-ts":0}'
+    assert not put_mark(store, OURS), "whose the plain form is does not show"
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"checkpoint-ts":"1"}', b'{"checkpoint-ts":true}', b"\xff"])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,7 +13,7 @@ from afterbay.node import StoredPosition
 from afterbay.schema import Column, RowPosition, TableName, TableSchema
 from afterbay_nodes.storage.dates import DateSeparator
 from afterbay_nodes.storage.layout import Layout
-from afterbay_nodes.storage.numbering import index_content, next_number, read_index
+from afterbay_nodes.storage.numbering import first_number, index_content, next_number, read_index
 from afterbay_nodes.storage.path_state import FilePlace, PathState, PathStates, path_key
 from afterbay_nodes.storage.schema_file import SchemaFile, SchemaWrite
 from afterbay_nodes.storage.versions import publish
@@ -37,51 +38,65 @@ def store() -> MemoryStore:
     return MemoryStore()
 
 
-def number_after(store: MemoryStore, last: int | None) -> int:
-    return next_number(store, LAYOUT, FOLDER, "CDC", "csv", last)
+def first_after(store: MemoryStore, given: int | None) -> int:
+    return first_number(store, LAYOUT, FOLDER, "CDC", "csv", given)[0]
+
+
+def known(number: int | None) -> Callable[[str], int | None]:
+    """What the state says of every directory."""
+    return lambda directory: number
 
 
 # --- numbers
 
 
 def test_a_new_directory_starts_at_one(store: MemoryStore) -> None:
-    assert number_after(store, None) == 1
+    assert [first_after(store, given) for given in (0, None)] == [1, 1]
 
 
-def test_a_directory_met_again_goes_on_after_its_index(store: MemoryStore) -> None:
+def test_a_directory_met_again_goes_on_after_what_the_state_gave_out(store: MemoryStore) -> None:
     store.put(f"{FOLDER}/meta/CDC.index", b"CDC000007.csv\n")
 
-    assert number_after(store, None) == 8
+    assert [first_after(store, given) for given in (7, 9)] == [8, 10]
 
 
-def test_a_file_that_no_index_names_is_passed_over_and_never_overwritten(store: MemoryStore) -> None:
+@pytest.mark.parametrize("given", [0, 6])
+def test_an_index_beyond_what_the_state_gave_out_is_refused(store: MemoryStore, given: int) -> None:
+    store.put(f"{FOLDER}/meta/CDC.index", b"CDC000007.csv\n")
+
+    with pytest.raises(RunFailed, match=rf"state_older.*CDC000007\.csv.* no number above {given} .*I6"):
+        first_after(store, given)
+
+
+def test_a_file_beyond_what_the_state_gave_out_is_refused(store: MemoryStore) -> None:
+    store.put(f"{FOLDER}/meta/CDC.index", b"CDC000007.csv\n")
+    store.put(file(8), b"theirs")
+
+    with pytest.raises(RunFailed, match=rf"state_older.*'{file(8)}' exists"):
+        first_after(store, 7)
+    with pytest.raises(RunFailed, match=rf"state_older.*'{file(8)}' exists"):
+        next_number(store, LAYOUT, FOLDER, "CDC", "csv", 7)
+
+
+def test_what_the_state_does_not_know_of_an_adopted_root_goes_on_after_its_index(store: MemoryStore) -> None:
     store.put(f"{FOLDER}/meta/CDC.index", b"CDC000007.csv\n")
     store.put(file(8), b"crashed before its index")
 
-    assert number_after(store, None) == 9
-    assert store.count("get") == 1  # the index was just read: it is not read again
+    assert first_after(store, None) == 9
+    assert store.count("see") == 1
 
 
-def test_a_known_number_is_followed_without_reading_the_index(store: MemoryStore) -> None:
-    assert number_after(store, 7) == 8
-    assert store.count("get") == 0
+def test_a_number_of_this_run_is_followed_without_reading_the_index(store: MemoryStore) -> None:
+    assert next_number(store, LAYOUT, FOLDER, "CDC", "csv", 7) == 8
+    assert store.asked == [("head", file(8))]
 
 
-def test_a_stale_number_reads_the_index_again_once_and_jumps(store: MemoryStore) -> None:
-    for number in range(1, 1001):
-        store.objects[file(number)] = b""
-    store.put(f"{FOLDER}/meta/CDC.index", b"CDC001000.csv\n")
-
-    assert number_after(store, 7) == 1001
-    assert (store.count("get"), store.count("head"), store.count("list")) == (1, 2, 0)
-
-
-def test_many_taken_numbers_cost_one_listing_and_a_gap_is_filled(store: MemoryStore) -> None:
+def test_many_taken_numbers_of_an_adopted_root_cost_one_listing_and_a_gap_is_filled(store: MemoryStore) -> None:
     for number in [*range(1, 500), *range(501, 600)]:
         store.objects[file(number)] = b""
     store.objects[f"{FOLDER}/CDC000500.json"] = b"another kind of file"
 
-    assert number_after(store, 7) == 500
+    assert first_after(store, None) == 500
     assert (store.count("list"), store.count("head")) == (1, 1)
 
 
@@ -93,14 +108,14 @@ def test_an_index_that_names_no_file_is_an_error_that_names_the_index(store: Mem
     store.put(f"{FOLDER}/meta/CDC.index", content)
 
     with pytest.raises(RunFailed, match=f"the index '{FOLDER}/meta/CDC.index' .* names no file"):
-        number_after(store, None)
+        first_after(store, 7)
 
 
 def test_an_index_is_read_as_it_is_written(store: MemoryStore) -> None:
     name = LAYOUT.file_name("CDC", 12_345_678, "csv")
     store.put(f"{FOLDER}/meta/CDC.index", index_content(name))
 
-    assert read_index(store, LAYOUT, FOLDER, "CDC", "csv") == 12_345_678
+    assert read_index(store, LAYOUT, FOLDER, "CDC", "csv")[0] == 12_345_678
 
 
 # --- directories and dates
@@ -112,9 +127,9 @@ def resolved(store: MemoryStore, stored: StoredPosition | None = None, layout: L
     return state
 
 
-def take(store: MemoryStore, state: PathState, today: str) -> FilePlace:
+def take(store: MemoryStore, state: PathState, today: str, given: int | None = 0) -> FilePlace:
     """Takes a name and stores file and index under it, as a flush does."""
-    place = state.next_file(store, LAYOUT, orders(), "CDC", "csv", today)
+    place = state.next_file(store, LAYOUT, orders(), "CDC", "csv", today, known(given))
     store.put_if_absent(place.key, [b"x"], 1)
     store.put(place.index_key, place.index_content)
     return place
@@ -137,12 +152,14 @@ def test_a_date_never_goes_back_whatever_the_clock_does(store: MemoryStore) -> N
     assert take(store, state, "2024-05-17").directory == "shop/orders/445/2024-05-18"
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_a_date_does_not_go_back_over_a_restart_with_or_without_a_position(store: MemoryStore, known: bool) -> None:
+@pytest.mark.parametrize("positioned", [True, False])
+def test_a_date_does_not_go_back_over_a_restart_with_or_without_a_position(
+    store: MemoryStore, positioned: bool
+) -> None:
     before = take(store, resolved(store), "2024-05-18")
-    stored = StoredPosition(LAST, before.directory, before.number) if known else None
+    stored = StoredPosition(LAST, before.directory, before.number) if positioned else None
 
-    after = take(store, resolved(store, stored), "2024-05-17")
+    after = take(store, resolved(store, stored), "2024-05-17", before.number)
 
     assert (after.directory, after.number) == (before.directory, 2)
 
@@ -153,17 +170,19 @@ def test_a_position_of_another_version_says_nothing_of_this_one(store: MemorySto
     assert take(store, resolved(store, stored), "2024-05-17").key == file(1)
 
 
-def test_a_position_is_ahead_of_an_index_that_was_not_written(store: MemoryStore) -> None:
+def test_the_state_is_ahead_of_an_index_that_was_not_written(store: MemoryStore) -> None:
     store.put(file(3), b"x")
 
-    assert take(store, resolved(store, StoredPosition(LAST, FOLDER, 3)), "2024-05-17").number == 4
+    assert take(store, resolved(store, StoredPosition(LAST, FOLDER, 3)), "2024-05-17", 3).number == 4
 
 
 def test_without_dates_one_directory_serves_for_ever(store: MemoryStore) -> None:
     layout = Layout(date_separator=DateSeparator.NONE, file_index_digit=6)
     state = resolved(store, StoredPosition(LAST, "shop/orders/445", 4), layout)
 
-    assert state.next_file(store, layout, orders(), "CDC", "csv", "").key == "shop/orders/445/CDC000005.csv"
+    place = state.next_file(store, layout, orders(), "CDC", "csv", "", known(4))
+
+    assert place.key == "shop/orders/445/CDC000005.csv"
 
 
 def test_stale_rows_leave_the_state_unresolved(store: MemoryStore) -> None:
@@ -303,11 +322,13 @@ def test_churn_of_tables_versions_and_clocks_never_reuses_a_number_nor_resets_an
     store, clock = MemoryStore(), LeapingClock()
     for version in (100, 200, 300):  # as the DDLs between them have left them
         schema_file = SchemaFile.of(orders(version), version)
-        publish(store, SchemaWrite(LAYOUT.schema_file("shop/orders", version, schema_file.checksum), b"{}"))
+        key_of_it = LAYOUT.schema_file("shop/orders", version, schema_file.checksum)
+        publish(store, SchemaWrite(key_of_it, schema_file.to_bytes()))
     states = PathStates(clock, ttl=60, limit=2)
     day = 10
     given_out: list[str] = []
     newest: dict[str, str] = {}
+    last_of: dict[str, int] = {}
     for what, version, part, amount in history:
         if what == "pass":
             clock.pass_by(amount)
@@ -319,7 +340,9 @@ def test_churn_of_tables_versions_and_clocks_never_reuses_a_number_nor_resets_an
             key = path_key(LAYOUT, schema, "CDC")
             state = states.pin(key)
             state.resolve(store, LAYOUT, schema, first=FIRST, last=LAST, stored=None, stem="CDC")
-            place = state.next_file(store, LAYOUT, schema, "CDC", "csv", f"2024-05-{max(day, 1):02}")
+            today = f"2024-05-{max(day, 1):02}"
+            place = state.next_file(store, LAYOUT, schema, "CDC", "csv", today, lambda at: last_of.get(at, 0))
+            last_of[place.directory] = place.number
             store.put_if_absent(place.key, [b"x"], 1)  # raises if it was given out before
             store.put(place.index_key, place.index_content)
             states.unpin(key)

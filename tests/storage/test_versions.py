@@ -21,6 +21,11 @@ def key(version: int, *extra: str) -> str:
     return LAYOUT.schema_file("shop/orders", version, SchemaFile.of(orders(version, *extra), version).checksum)
 
 
+def content(version: int) -> dict[str, bytes]:
+    """The schema file at `version`, by its key."""
+    return {key(version): SchemaFile.of(orders(version), version).to_bytes()}
+
+
 def choose(store: MemoryStore, schema: TableSchema, stored: RowPosition | None = None) -> int | None:
     return choose_version(store, LAYOUT, schema, first=FIRST, last=LAST, stored=stored)
 
@@ -38,14 +43,14 @@ def test_a_table_met_for_the_first_time_gets_a_schema_file_without_a_query(store
 
 
 def test_the_exact_schema_file_is_taken_even_if_newer_ones_exist(store: MemoryStore) -> None:
-    store.objects = {key(400): b"", key(500): b"", key(300): b""}
+    store.objects = content(400) | {key(500): b"", key(300): b""}
 
     assert choose(store, orders(400)) == 400
     assert store.count("put_if_absent") == 0
 
 
 def test_an_older_file_of_the_same_columns_is_the_directory_and_nothing_is_written(store: MemoryStore) -> None:
-    store.objects = {key(200): b"", key(300): b"", key(350, "more"): b""}
+    store.objects = content(300) | {key(200): b"", key(350, "more"): b""}
 
     assert choose(store, orders(400)) == 300
     assert store.count("put_if_absent") == 0

@@ -98,12 +98,16 @@ class Run:
         clock: Clock | None = None,
         wire: Wire | None = None,
         on_checkpoint: Callable[[str, ResumePoint], None] | None = None,
+        adopted: int | None = None,
     ) -> None:
+        """`adopted`: the sink has taken a root with files in it, which showed this checkpoint."""
         self.clock = clock if clock is not None else StoppedClock()
         self.told: list[tuple[str, ResumePoint]] = []
         self.failures: list[BaseException] = []
         self.failed = threading.Event()
         self.state = open_state(directory, clock=self.clock, wire=wire)
+        if adopted is not None:
+            self.state.claim(SINK, adopted=adopted)
         self.ledger = Ledger(SOURCE, self.state.restart.checkpoints.get(SOURCE))
         self.state.start({SOURCE: self.ledger}, on_checkpoint or self._on_checkpoint, self._on_failure)
 

@@ -92,7 +92,7 @@ def test_a_file_under_way_is_whole_or_it_is_a_fault(tmp_path: Path) -> None:
     """The writer dies between a data file and its index: the state has its size and its CRC."""
     events = nasty_log(4000).write(tmp_path / "events.jsonl")
     nasty = csv_pipeline(tmp_path / "n", events)
-    dies("rename:2:before", "run", nasty.file, cwd=nasty.folder)
+    dies("rename:3:before", "run", nasty.file, cwd=nasty.folder)
     report = verified(nasty.lake, comparisons=[AgainstState(nasty.state)])
     assert told(report) == []
     (orphan, *_) = [note.place.file for note in report.notes if note.code == "number.orphan" and note.place is not None]

@@ -64,10 +64,22 @@ def test_a_store_whose_writer_died(tmp_path: Path) -> None:
     """A file that is not in its index is a note; nothing that the checkpoint promises is missing."""
     events = nasty_log(4000).write(tmp_path / "events.jsonl")
     nasty = csv_pipeline(tmp_path / "n", events)
-    dies("rename:2:before", "run", nasty.file, cwd=nasty.folder)
+    dies("rename:3:before", "run", nasty.file, cwd=nasty.folder)
     report = verified(nasty.lake, comparisons=[AgainstState(nasty.state)])
     assert told(report) == []
     assert "number.orphan" in [note.code for note in report.notes]
+
+
+@pytest.mark.parametrize("mark", [b'{"checkpoint-ts":0}', b'{"checkpoint-ts":0,"owner":"%s"}' % (b"5a" * 16)])
+def test_a_root_that_was_only_taken(mark: bytes, tmp_path: Path) -> None:
+    """Its mark is a checkpoint of nought, which names the owner for the moment in which the root is taken."""
+    stored = run(tmp_path, [])
+    assert (stored.lake / "metadata").read_bytes() == b'{"checkpoint-ts":0}'
+    (stored.lake / "metadata").write_bytes(mark)
+    assert told(verified(stored.lake, stored.log)) == []
+    assert told(stored_against_state(stored)) == []
+    listed = afterbay("ls", stored.lake, cwd=tmp_path)
+    assert (listed.exit_code, "checkpoint 0" in listed.out) == (0, True)
 
 
 def test_two_runs(tmp_path: Path) -> None:

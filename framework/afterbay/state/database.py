@@ -28,8 +28,8 @@ _SURROUNDINGS = {
     sqlite3.SQLITE_BUSY: ("state.busy", "another program has locked it", "end whatever has the file open for writing"),
 }
 _WAY_OUT_OF_DAMAGE = (
-    "restore checkpoint.db and checkpoint.db-wal together from a backup, or start anew with another state directory "
-    "and an empty root"
+    "start anew with another state directory and an empty root. A copy of checkpoint.db and checkpoint.db-wal serves "
+    "only if it was made after the last run: an older one is refused, because changes would be stored a second time"
 )
 
 

@@ -55,7 +55,8 @@ class Restart:
     `fresh`: no sink has ever claimed its root. `positions` by (sink, partition, dispatcher). `schemas` by partition,
     then dispatcher: in force at the partition's checkpoint. `ddls`: (sink, key, commit-ts) of those above the
     checkpoint whose schema files are stored. `cleaned`: by sink, the day (2006-01-02) below which it has removed files.
-    `totals`: by sink that has claimed its root.
+    `totals`: by sink that has claimed its root. `adopted`: by sink that claimed a root with files in it, the checkpoint
+    that this showed then. `marks`: by sink whose mark may not be at its root yet, that mark.
     """
 
     fresh: bool
@@ -67,3 +68,5 @@ class Restart:
     claimed: frozenset[str]
     cleaned: Mapping[str, str]
     totals: Mapping[str, StoredTotals]
+    adopted: Mapping[str, int]
+    marks: Mapping[str, str]

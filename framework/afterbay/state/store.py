@@ -121,12 +121,22 @@ class State:
         self._started = True
         self._owner.listen(ledgers, on_checkpoint, on_failure)
 
-    def claim(self, sink: str) -> None:
+    def claim(self, sink: str, *, adopted: int | None = None, mark: str = "") -> None:
         """The sink has looked at its root and takes it: from now on the state is not `fresh`. Before its first write
         to the store, so that a crash between that write and the first `begin` is not taken for a foreign root.
+
+        `adopted`: the root has files in it already, and showed this checkpoint. `mark`: what the sink puts there now.
         """
-        check_text(sink=sink)
-        self._settling(lambda tables: tables.claim(sink))
+        check_text(sink=sink, mark=mark)
+        self._settling(lambda tables: tables.claim(sink, adopted, mark))
+
+    def marked(self, sink: str) -> None:
+        """The sink's mark is at its root. Blocks until durable."""
+        self._settling(lambda tables: tables.marked(sink))
+
+    def disclaim(self, sink: str) -> None:
+        """The root turned out to be somebody else's: as before `claim`, unless something was stored. Blocks."""
+        self._settling(lambda tables: tables.disclaim(sink))
 
     def begin(self, intent: Intent) -> int:
         """Blocks until the intent is durable; gives its id. Before a byte of the file goes to the store (I6).
@@ -295,4 +305,6 @@ def _restart(
         claimed=claimed,
         cleaned=tables.cleaned(),
         totals=tables.totals(),
+        adopted=tables.adopted(),
+        marks=tables.marks(),
     )

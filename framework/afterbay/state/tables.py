@@ -38,10 +38,25 @@ class Tables:
         """The pipeline's identity is written like this from now on."""
         self._connection.execute("update state set identity = ?", (identity,))
 
-    def claim(self, sink: str) -> None:
-        """The sink takes its root. A second claim changes nothing."""
+    def claim(self, sink: str, adopted: int | None = None, mark: str = "") -> None:
+        """The sink takes its root. A second claim changes nothing but the mark, if it gives one."""
         self._connection.execute(
-            "insert into sinks (sink, claimed_at) values (?, ?) on conflict do nothing", (sink, self._now())
+            "insert into sinks (sink, claimed_at, adopted) values (?, ?, ?) on conflict do nothing",
+            (sink, self._now(), None if adopted is None else encode_commit_ts(adopted)),
+        )
+        if mark:
+            self._connection.execute("update sinks set mark = ? where sink = ?", (mark, sink))
+
+    def marked(self, sink: str) -> None:
+        """The sink's mark is at its root."""
+        self._connection.execute("update sinks set mark = '' where sink = ?", (sink,))
+
+    def disclaim(self, sink: str) -> None:
+        """The root is somebody else's. A sink that has stored something keeps its claim."""
+        self._connection.execute(
+            "delete from sinks where sink = ? and files = 0 and ddls = 0 "
+            "and not exists (select 1 from intents where intents.sink = sinks.sink)",
+            (sink,),
         )
 
     def begin(self, intent: Intent) -> int:
@@ -79,7 +94,7 @@ class Tables:
         self.note_directory(intent.sink, intent.directory, intent.number)
         self._connection.execute(
             "insert or replace into positions "
-            "(sink, partition, dispatcher, commit_ts, ordinal, directory, number) values (?,?,?,?,?,?,?)",
+            "(sink, partition, dispatcher, commit_ts, ordinal, directory, number, size) values (?,?,?,?,?,?,?,?)",
             (
                 intent.sink,
                 intent.partition,
@@ -88,6 +103,7 @@ class Tables:
                 intent.last.ordinal,
                 intent.directory,
                 intent.number,
+                intent.size,
             ),
         )
 
@@ -185,6 +201,16 @@ class Tables:
         """Sinks that have claimed their root."""
         return frozenset(str(row[0]) for row in self._connection.execute("select sink from sinks"))
 
+    def adopted(self) -> dict[str, int]:
+        """By sink that took a root with files in it, the checkpoint that the root showed then."""
+        rows = self._connection.execute("select sink, adopted from sinks where adopted is not null")
+        return {str(sink): decode_commit_ts(shown) for sink, shown in rows}
+
+    def marks(self) -> dict[str, str]:
+        """By sink whose mark may not be at its root yet, the mark."""
+        rows = self._connection.execute("select sink, mark from sinks where mark <> ''")
+        return {str(sink): str(mark) for sink, mark in rows}
+
     def checkpoints(self) -> dict[str, ResumePoint]:
         """The checkpoint of each partition."""
         rows = self._connection.execute("select partition, commit_ts, cursor from checkpoints")
@@ -193,13 +219,13 @@ class Tables:
     def positions(self) -> Mapping[tuple[str, str, str], StoredPosition]:
         """Last stored change by (sink, partition, dispatcher)."""
         rows = self._connection.execute(
-            "select sink, partition, dispatcher, commit_ts, ordinal, directory, number from positions"
+            "select sink, partition, dispatcher, commit_ts, ordinal, directory, number, size from positions"
         )
         return {
             (sink, partition, dispatcher): StoredPosition(
-                RowPosition(decode_commit_ts(commit_ts), ordinal), directory, number
+                RowPosition(decode_commit_ts(commit_ts), ordinal), directory, number, size
             )
-            for sink, partition, dispatcher, commit_ts, ordinal, directory, number in rows
+            for sink, partition, dispatcher, commit_ts, ordinal, directory, number, size in rows
         }
 
     def intents(self) -> tuple[OpenIntent, ...]:

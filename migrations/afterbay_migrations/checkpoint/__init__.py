@@ -15,6 +15,7 @@ from afterbay_migrations.checkpoint import (
     m0002_files_behind_positions,
     m0003_cleaned_before,
     m0004_outages,
+    m0005_roots_taken,
 )
 
 STEPS: Mapping[str, Callable[[Database], None]] = {
@@ -22,6 +23,7 @@ STEPS: Mapping[str, Callable[[Database], None]] = {
     "m0002_files_behind_positions": m0002_files_behind_positions.migrate,
     "m0003_cleaned_before": m0003_cleaned_before.migrate,
     "m0004_outages": m0004_outages.migrate,
+    "m0005_roots_taken": m0005_roots_taken.migrate,
 }
 
 CHECKPOINT = Migrations("afterbay.checkpoint")

@@ -64,7 +64,7 @@ def open_storage_sink(node: CloudStorage, context: SinkContext) -> StorageSink:
         undo.callback(store.close)
         store.check()
         if node.store_uri.keeps:
-            take_root(store, layout, context.state, context.node, adopt=context.adopt)
+            take_root(store, layout, context.state, context.node, context.partitions, adopt=context.adopt)
         else:
             context.state.claim(context.node)
         store.sweep()

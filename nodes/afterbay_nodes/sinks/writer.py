@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from datetime import tzinfo
 
 from afterbay.clock import Clock
-from afterbay.errors import RunFailed
 from afterbay.messages import SchemaChange
 from afterbay.node import StoredPosition
 from afterbay.state.store import Intent, State
@@ -26,12 +25,11 @@ from afterbay_nodes.sinks.flush_days import FlushDays
 from afterbay_nodes.sinks.lane import Ddl, FlushJob, Lane
 from afterbay_nodes.storage.dates import date_level
 from afterbay_nodes.storage.layout import Layout
+from afterbay_nodes.storage.numbering import older
 from afterbay_nodes.storage.path_state import FilePlace, PathState, PathStates, path_key, turn_key
 from afterbay_nodes.storage.schema_file import schema_files
 from afterbay_nodes.storage.store import AlreadyExists, ObjectStore
 from afterbay_nodes.storage.versions import publish
-
-MOST_COLLISIONS = 8
 
 
 def series_directory(directory: str, stem: str) -> str:
@@ -153,50 +151,53 @@ class Writer:
             return
         today = self._days.begin(date_level(self._layout.date_separator, self._clock.now(), self._zone))
         with self._bodies.of(job.pending) as body:
-            for _ in range(MOST_COLLISIONS):
-                place = path.next_file(self._store, self._layout, head.schema, stem, head.format.extension, today)
-                intent = Intent(
-                    sink=self._sink,
-                    partition=lane.partition,
-                    dispatcher=lane.dispatcher,
-                    directory=series_directory(place.directory, stem),
-                    number=place.number,
-                    path=place.key,
-                    first=head.first,
-                    last=last,
-                    rows=rows,
-                    size=body.size,
-                    crc=body.crc,
-                    header=body.header,
-                )
-                if self._write(intent, place, body, job, path, stem):
-                    break
-            else:
-                raise RunFailed(
-                    "cloud_storage.names",
-                    f"{MOST_COLLISIONS} file names in a row were taken between looking and writing, the last "
-                    f"'{place.key}'",
-                    hint="another writer works in this root: give each pipeline a root of its own",
-                )
+            place = path.next_file(
+                self._store,
+                self._layout,
+                head.schema,
+                stem,
+                head.format.extension,
+                today,
+                lambda directory: self._given(series_directory(directory, stem)),
+            )
+            intent = Intent(
+                sink=self._sink,
+                partition=lane.partition,
+                dispatcher=lane.dispatcher,
+                directory=series_directory(place.directory, stem),
+                number=place.number,
+                path=place.key,
+                first=head.first,
+                last=last,
+                rows=rows,
+                size=body.size,
+                crc=body.crc,
+                header=body.header,
+            )
+            self._write(intent, place, body, job, path, stem)
         self._stored[lane.partition, lane.dispatcher] = StoredPosition(last, intent.directory, place.number)
         self._days.done(today, lane.partition, last.commit_ts)
         for item in job.pending:
             item.entry.release()
         self._meter.flushed(job.reason, rows, intent.size, self._clock.monotonic() - job.since)
 
+    def _given(self, series: str) -> int | None:
+        """The last number of a series; None in an adopted root, where files may be that the state does not know."""
+        number = self._state.directory_number(self._sink, series)
+        return 0 if number is None and self._sink not in self._state.restart.adopted else number
+
     def _write(
         self, intent: Intent, place: FilePlace, body: FileBody, job: FlushJob, path: PathState, stem: str
-    ) -> bool:
-        """The steps of one try; False if the name was taken after all."""
+    ) -> None:
+        """The steps of a flush."""
         number = self._state.begin(intent)
         try:
             self._store.put_if_absent(intent.path, body.parts, body.size)
-        except AlreadyExists:
+        except AlreadyExists as error:
             self._state.withdraw(number)
-            return False
+            raise older(self._store, f"'{intent.path}' appeared", intent.number - 1) from error
         path.publish(self._store, self._layout, place, stem, job.heads[0].format.extension)
         self._state.finish(number, [item.token for item in job.pending])
-        return True
 
 
 def _plain(stored: StoredPosition | None) -> StoredPosition | None:

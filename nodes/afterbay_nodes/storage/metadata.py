@@ -1,22 +1,53 @@
-"""The checkpoint as readers of the store see it: `metadata`, `{"checkpoint-ts":N}`. It never goes back (I1)."""
+"""The checkpoint as readers of the store see it: `metadata`, `{"checkpoint-ts":N}`. It never goes back (I1).
+
+It is also the mark that a root is taken, from the moment in which somebody takes it: a checkpoint of 0. While that is
+made it names who made it; the plain form follows as soon as the state knows that the mark is its own.
+"""
 
 from __future__ import annotations
 
 import json
+import re
+import secrets
 import threading
 
 from afterbay.clock import Clock
 from afterbay.errors import RunFailed
 from afterbay_nodes.storage.advance import LONGEST, UNSEEN, advance
 from afterbay_nodes.storage.layout import METADATA
-from afterbay_nodes.storage.store import NotFound, ObjectStore
+from afterbay_nodes.storage.store import AlreadyExists, NotFound, ObjectStore
 
 INTERVAL = 2.0
+
+_MARK = re.compile(rb'\{"checkpoint-ts":0,"owner":"[0-9a-f]{32}"\}')
 
 
 def metadata_bytes(commit_ts: int) -> bytes:
     """The file's content."""
     return f'{{"checkpoint-ts":{commit_ts}}}'.encode()
+
+
+def new_owner() -> str:
+    """A name that nobody else has."""
+    return secrets.token_hex(16)
+
+
+def put_mark(store: ObjectStore, owner: str) -> bool:
+    """Marks the root as taken by `owner`, a name that nobody else has. False: somebody else has taken it (I6).
+
+    True as well if the mark is there already, from a process that died before it could say so.
+    """
+    mark = json.dumps({"checkpoint-ts": 0, "owner": owner}, separators=(",", ":")).encode()
+    try:
+        store.put_if_absent(METADATA, [mark], len(mark))
+    except AlreadyExists:
+        return store.get(METADATA, LONGEST) == mark
+    return True
+
+
+def is_mark(content: bytes) -> bool:
+    """True for the form that `metadata` has while a root is being taken."""
+    return _MARK.fullmatch(content) is not None
 
 
 def read_metadata(store: ObjectStore) -> int | None:
@@ -59,10 +90,19 @@ class MetadataFile:
         self._version: str | None = UNSEEN  # changed by whoever holds `_writing`
 
     def load(self) -> int | None:
-        """Reads what the store shows, None for nothing: nothing lower will be written."""
-        shown = read_metadata(self._store)
+        """Reads what the store shows, None for nothing: nothing lower will be written. A mark gets the plain form."""
+        try:
+            content = self._store.get(METADATA, LONGEST)
+        except NotFound:
+            return None
+        shown = _checkpoint_in(content, self._store)
         with self._lock:
-            self._written = max(self._written, -1 if shown is None else shown)
+            self._written = max(self._written, shown)
+        if shown == 0 and content != metadata_bytes(0):
+            with self._writing:
+                self._version = advance(
+                    self._store, METADATA, metadata_bytes(0), UNSEEN, lambda found: found == content
+                )
         return shown
 
     def advance(self, commit_ts: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from afterbay.clock import Clock
@@ -16,7 +17,7 @@ from afterbay.schema import RowPosition, TableSchema
 from afterbay_nodes.storage.advance import UNSEEN
 from afterbay_nodes.storage.dates import DateSeparator
 from afterbay_nodes.storage.layout import DataKey, IndexKey, Layout
-from afterbay_nodes.storage.numbering import index_content, next_number, write_index
+from afterbay_nodes.storage.numbering import first_number, index_content, next_number, write_index
 from afterbay_nodes.storage.store import ObjectStore
 from afterbay_nodes.storage.versions import choose_version
 
@@ -42,7 +43,7 @@ class PathState:
     version: int | None = None  # the directory's; None: not resolved yet
     day: str = ""
     directory: str = ""
-    number: int | None = None  # the last one given out in `directory`; None: the index is to be read
+    number: int | None = None  # the last one given out in `directory` by this run; None: none yet
     index: str | None = UNSEEN  # the version of the index in `directory`, see `advance`
 
     def resolve(
@@ -70,7 +71,7 @@ class PathState:
         base = layout.version_directory(schema, version)
         if stored is not None and (stored.directory == base or stored.directory.startswith(f"{base}/")):
             self.day = layout.day_of(stored.directory)
-            self.directory, self.number = stored.directory, stored.number
+            self.directory = stored.directory
         if not self.directory or layout.shares(schema):
             # Another partition may have taken the series to a later date than this one's own position says.
             self.day = max(self.day, newest_day(store, layout, base, stem))
@@ -78,15 +79,28 @@ class PathState:
         return True
 
     def next_file(
-        self, store: ObjectStore, layout: Layout, schema: TableSchema, stem: str, extension: str, today: str
+        self,
+        store: ObjectStore,
+        layout: Layout,
+        schema: TableSchema,
+        stem: str,
+        extension: str,
+        today: str,
+        given: Callable[[str], int | None],
     ) -> FilePlace:
-        """Takes the next number, in the directory of `today` or of the newest file, whichever is later."""
+        """Takes the next number, in the directory of `today` or of the newest file, whichever is later.
+
+        `given(directory)`: the last number that was given out there before this run, see `first_number`.
+        """
         assert self.version is not None, "resolve comes first"
         self.day = max(self.day, today)
         directory = layout.data_directory(schema, self.version, self.day)
         if directory != self.directory:
             self.directory, self.number, self.index = directory, None, UNSEEN
-        self.number = next_number(store, layout, directory, stem, extension, self.number)
+        if self.number is None:
+            self.number, self.index = first_number(store, layout, directory, stem, extension, given(directory))
+        else:
+            self.number = next_number(store, layout, directory, stem, extension, self.number)
         name = layout.file_name(stem, self.number, extension)
         return FilePlace(
             directory,

@@ -45,7 +45,8 @@ def choose_version(
     The exact schema file exists: its version. Else, of the table's files with the same columns: one that is newer
     makes the rows stale; else the newest is the directory and nothing is written. None at all: our own file is
     written. Stale rows are discarded only at or below `stored`, the table's stored position; others raise
-    RunFailed naming both files (I5).
+    RunFailed naming both files (I5). So does a schema file that does not hold what its name says: no reader could
+    read the rows behind it (I10).
     """
     own = SchemaFile.of(schema, schema.version, output_column_id=layout.output_column_id)
     owner = layout.table_directory(schema)
@@ -53,6 +54,7 @@ def choose_version(
     newest = -1
     for item in store.list(f"{owner}/meta/schema_"):
         if item.key == key:
+            _check_content(store, key, own, own.version)
             return own.version
         found = parse_schema_key(item.key)
         if found is not None and found.checksum == own.checksum:
@@ -61,6 +63,7 @@ def choose_version(
         publish(store, SchemaWrite(key, own.to_bytes()))
         return own.version
     if newest < own.version:
+        _check_content(store, layout.schema_file(owner, newest, own.checksum), own, newest)
         return newest
     newer = layout.schema_file(owner, newest, own.checksum)
     if stored is not None and last <= stored:
@@ -73,3 +76,14 @@ def choose_version(
         place=Place(table=str(schema.name)),
         hint="the root was written by a run that is further ahead: use its state, or another root",
     )
+
+
+def _check_content(store: ObjectStore, key: str, own: SchemaFile, version: int) -> None:
+    """Refuses a schema file that has lost the columns of `own`, or is another version's."""
+    file = SchemaFile.from_bytes(store.get(key), key)
+    if (file.checksum, file.version) != (own.checksum, version):
+        raise RunFailed(
+            "schema_file.conflict",
+            f"'{key}' in {store.display} does not hold the columns and the version of its name",
+            hint="it was written over: restore it",
+        )

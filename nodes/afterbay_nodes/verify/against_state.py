@@ -53,9 +53,10 @@ class AgainstState:
         return found
 
     def _checkpoint(self, checked: Checked) -> Iterator[Fault]:
-        shown, ours = checked.snapshot.checkpoint, max(self._state.checkpoints.values(), default=-1)
+        # A root that was taken shows 0 from then on, which promises nothing.
+        shown, ours = checked.snapshot.checkpoint, max(self._state.checkpoints.values(), default=0)
         if shown is not None and shown > ours and not self._state.locked:
-            told = "no checkpoint" if ours < 0 else f"the checkpoint {ours}"
+            told = "no checkpoint" if not self._state.checkpoints else f"the checkpoint {ours}"
             yield Fault(METADATA, 0, "state.checkpoint", f"it says {shown}, and the state has {told}")
 
     def _numbers(self, series: _Series, found: Findings) -> Iterator[Fault]:

@@ -17,7 +17,7 @@ from afterbay_nodes.bucket.steps import FileStep, SchemaStep
 from afterbay_nodes.decoders.decode import Decoders
 from afterbay_nodes.decoders.stored_rows import StoredRows
 from afterbay_nodes.storage.layout import METADATA
-from afterbay_nodes.storage.metadata import metadata_bytes
+from afterbay_nodes.storage.metadata import is_mark, metadata_bytes
 from afterbay_nodes.verify.bounds import Versions
 from afterbay_nodes.verify.fault import Fault, is_fault
 from afterbay_nodes.verify.file_check import UNTOLD, FileFacts, check_file
@@ -159,7 +159,7 @@ def _side_by_side(work: Callable[[Item], Result], items: Iterable[Item]) -> Iter
 def _metadata(bucket: Bucket) -> Iterator[Fault]:
     """Written exactly as the protocol says. Content that says no checkpoint is a finding of the snapshot."""
     content = bucket.small(METADATA)
-    if content is None:
+    if content is None or is_mark(content):
         return
     digits = bytes(byte for byte in content if 48 <= byte <= 57)
     if content != metadata_bytes(int(digits[:20] or b"0")):
