@@ -109,6 +109,10 @@ class Node(BaseModel):
         """
         return ()
 
+    def folders(self) -> Iterable[Path]:
+        """Folders of its own outside the state, which no sink may store in. Default: none."""
+        return ()
+
     def port_types(self) -> PortTypes | None:
         """Payload types that depend on the options. Default None: they are the class's type parameters."""
         return None

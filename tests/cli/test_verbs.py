@@ -119,6 +119,25 @@ class TestUsage:
         assert call(["validate", "odd.yaml"]) == 2
         assert "odd.yaml:7:3 [graph.root] node 'lake' would store in the folder of the state" in capsys.readouterr().err
 
+    @pytest.mark.parametrize("outer", [".", "./out/..", "./state/.."])
+    def test_a_state_inside_a_sinks_root_is_refused(
+        self, orders: str, tmp_path: Path, capsys: Captured, outer: str
+    ) -> None:
+        (tmp_path / "odd.yaml").write_text(PIPELINE.replace("./out", outer), encoding="utf-8")
+        assert call(["validate", "odd.yaml"]) == 2
+        found = capsys.readouterr().err
+        assert f"[graph.root] node 'lake' has a root around the folder of the state, {tmp_path}/state" in found
+
+    @pytest.mark.parametrize(("dir", "way"), [("./out/spool", "has a root around"), (".", "would store in")])
+    def test_a_spool_folder_and_a_sinks_root_are_not_one_in_the_other(
+        self, orders: str, tmp_path: Path, capsys: Captured, dir: str, way: str
+    ) -> None:
+        (tmp_path / "odd.yaml").write_text(
+            PIPELINE.replace("type: spool", f"type: spool, dir: {dir}"), encoding="utf-8"
+        )
+        assert call(["validate", "odd.yaml"]) == 2
+        assert f"[graph.root] node 'lake' {way} the folder of node 'spool'" in capsys.readouterr().err
+
 
 class TestGraph:
     @pytest.mark.parametrize(

@@ -290,6 +290,36 @@ def test_two_sinks_do_not_share_a_root() -> None:
     assert found[0].message == "the sinks 'lake' and 'lake2' would both store under ./lake"
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "inner", "outer"),
+    [
+        ("./lake", "./lake/shop", "./lake/shop", "./lake"),
+        ("/lake/shop/", "/lake", "/lake/shop/", "/lake"),
+        ("s3://bucket", "s3://bucket/a", "s3://bucket/a", "s3://bucket"),
+        ("s3://bucket/a/b", "s3://bucket/a", "s3://bucket/a/b", "s3://bucket/a"),
+    ],
+)
+def test_the_root_of_a_sink_is_not_in_anothers(first: str, second: str, inner: str, outer: str) -> None:
+    found = findings(
+        f"nodes:\n  a: {{type: numbers}}\n{STORED}".replace("./lake", first)
+        + f"  spool2: {{type: rest, inputs: csv}}\n  lake2: {{type: store, inputs: spool2, uri: '{second}'}}\n"
+    )
+    assert [item.code for item in found] == ["graph.root"]
+    assert (
+        found[0].message == f"the roots of the sinks 'lake' and 'lake2' are one in the other: {inner} lies in {outer}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("./lake", "./lake2"), ("s3://bucket/a", "s3://bucket/ab"), ("s3://b/lake", "/lake/shop")]
+)
+def test_roots_beside_each_other_are_well(first: str, second: str) -> None:
+    assert compiled(
+        f"nodes:\n  a: {{type: numbers}}\n{STORED}".replace("./lake", first)
+        + f"  spool2: {{type: rest, inputs: csv}}\n  lake2: {{type: store, inputs: spool2, uri: '{second}'}}\n"
+    )
+
+
 def test_many_crossing_branches_are_checked_in_no_time() -> None:
     """Paths double with each layer; the check must not walk them one by one."""
     layers = "".join(

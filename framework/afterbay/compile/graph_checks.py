@@ -4,17 +4,18 @@
 * port types fit;
 * coverage: every path from a source ends in a sink that settles (I5);
 * order: no change reaches a node twice, and what needs one commit order gets one (I4, I6);
-* time: a sink that goes by the checkpoint's wall time has sources that tell it.
+* time: a sink that goes by the checkpoint's wall time has sources that tell it;
+* roots: each sink has one of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from afterbay.compile.findings import Findings
 from afterbay.compile.port_types import accepts, port_types_of_class, type_name
 from afterbay.compile.registry import Registry
+from afterbay.compile.roots import check_roots
 from afterbay.compile.suggest import listed
 from afterbay.compile.topology import Edge
 from afterbay.compile.wiring import Wired
@@ -52,7 +53,7 @@ class _Checks:
             self._repeats()
             self._clocks()
             self._times()
-            self._roots()
+            check_roots(self._wired, self._findings)
 
     def _port_types(self) -> None:
         for edge in self._topology.edges:
@@ -187,29 +188,6 @@ class _Checks:
                         self._locator.value_spot("nodes", name, option),
                         f"leave `{option}` out, and let the store expire old files (a lifecycle rule)",
                     )
-
-    def _roots(self) -> None:
-        taken: dict[str, str] = {}
-        for name, item in self._nodes.items():
-            root = item.node.exclusive_root() if isinstance(item.node, Sink) else None
-            if root is None:
-                continue
-            state = self._wired.draft.state_dir.resolve()
-            if root.startswith("/") and Path(root).is_relative_to(state):
-                self._findings.add(
-                    "graph.root",
-                    f"node '{name}' would store in the folder of the state, {visible(str(state))}",
-                    self._locator.key_spot("nodes", name),
-                    "give the sink a root of its own, beside the state",
-                )
-            if root in taken:
-                self._findings.add(
-                    "graph.root",
-                    f"the sinks '{taken[root]}' and '{name}' would both store under {visible(root)}",
-                    self._locator.key_spot("nodes", name),
-                    "give each sink a root of its own",
-                )
-            taken.setdefault(root, name)
 
     def _sources_of(self, name: str) -> list[str]:
         above = self._topology.upstream(name)

@@ -79,6 +79,10 @@ class Spool(Transform[EncodedBatch, SpoolEntry]):
             "on disk": f"{limits.sure_on_disk:,} batches",
         }
 
+    def folders(self) -> Iterable[Path]:
+        """The folder that `dir` names."""
+        return () if self.dir is None else (Path.cwd() / self.dir,)
+
     def open(self, context: TransformContext) -> SpoolOperator[EncodedBatch, SpoolEntry]:
         """Takes its folder and starts empty."""
         from afterbay.spool.spool import Reservoir  # the catalog's imports are for runs only
