@@ -131,3 +131,24 @@ def test_validate_does_not_import_pandas_where_there_is_one(tmp_path: Path) -> N
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stderr == "[]\n"
+
+
+@pytest.mark.parametrize("module", ["typer", "afterbay.compile.compiler"])
+def test_an_interrupt_while_modules_are_loaded_ends_quietly(module: str) -> None:
+    """The one in the first tenth of a second: neither a trace nor a defect."""
+    program = f"""
+import sys
+
+class Interrupted:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupted())
+from afterbay.cli import main
+sys.exit(main())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, "validate", "nowhere.yaml"], capture_output=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (130, b"", b"")

@@ -376,6 +376,24 @@ def test_nothing_but_objects_stays_when_it_is_closed(bench: Bench, tmp_path: Pat
     assert [path.name for path in (tmp_path / "lake").iterdir()] == ["metadata"]
 
 
+def test_a_store_that_became_read_only_is_closed_all_the_same(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What failed was told when it failed; the folder that cannot be removed is no second error of the run."""
+    store = bench.open()
+    store.check()
+    store.replace("metadata", b"{}", None)
+    descriptors = len(os.listdir("/proc/self/fd"))
+
+    def read_only(directory: str) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(store._tree, "prune", read_only)
+    store.close()
+    assert "'.afterbay'" in caplog.text
+    assert len(os.listdir("/proc/self/fd")) < descriptors, "what it held is given back"
+
+
 def test_files_get_the_rights_that_the_umask_leaves(bench: Bench, tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 
 def main() -> int:
-    """The `afterbay` command. Returns its exit code: 0 ok, 1 run failed, 2 invalid, 3 environment refused."""
-    from afterbay.cli import app
+    """The `afterbay` command. Returns its exit code: 0 ok, 1 run failed, 2 invalid, 3 environment refused.
 
-    return app.main()
+    130: a SIGINT came while nothing was under way that would have to be ended, such as an import.
+    """
+    try:
+        from afterbay.cli import app
+
+        return app.main()
+    except KeyboardInterrupt:
+        return 130

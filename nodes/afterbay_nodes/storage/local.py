@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import itertools
+import logging
 import os
 import secrets
 import stat
@@ -24,6 +25,8 @@ from afterbay_nodes.storage.store import SMALL_OBJECT, AlreadyExists, NotFound, 
 
 HIDDEN = ".afterbay"
 """The one folder below a root that holds named temporary files. No key may lie in it; swept at start."""
+
+log = logging.getLogger("afterbay.store")
 
 _UNNAMED_UNSUPPORTED = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL}
 
@@ -200,10 +203,15 @@ class LocalStore:
                 waiting.append(folder)
 
     def close(self) -> None:
-        """See `ObjectStore.close`. The hidden folder is removed: only protocol names stay."""
+        """See `ObjectStore.close`. The hidden folder is removed: only protocol names stay.
+
+        A store that does not let it go has told why before this, and the next start sweeps it.
+        """
         try:
             if self._hidden_used:
                 self._tree.prune(HIDDEN)
+        except OSError as error:
+            log.warning("the empty folder '%s' in %s stays behind: %s", HIDDEN, self.display, judge(error).reason)
         finally:
             self._tree.close()
 
