@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -14,9 +15,9 @@ import pytest
 from pydantic import ValidationError
 
 from afterbay.errors import PipelineInvalid, RunFailed
-from afterbay.messages import ChangeBatch, EncodedBatch, FileFormat
+from afterbay.messages import BatchHead, ChangeBatch, EncodedBatch, FileFormat
 from afterbay.pipeline import Pipeline
-from afterbay.schema import Column
+from afterbay.schema import Column, RowPosition
 from afterbay_nodes.transforms.python import PythonFunction
 from tests.support.batches import batch, operator, table
 from tests.support.nodes import REGISTRY, Hole, Numbers
@@ -338,6 +339,30 @@ OTHER_TABLE = batch(table(Column("id", "bigint")), [(1,), (2,), (3,), (4,)], com
             "out of their commit order",
             id="ordinal",
         ),
+        pytest.param(
+            lambda b: replace(b, commit_ts=pa.array([10, 10, 10, 12], pa.uint64())),
+            "a `commit_ts` or `ordinals` that its input does not have",
+            id="commit-ts inside",
+        ),
+        pytest.param(
+            lambda b: replace(b, ordinals=pa.array([b.first.ordinal, 77, 78, b.last.ordinal], pa.uint32())),
+            "a `commit_ts` or `ordinals` that its input does not have",
+            id="ordinals inside",
+        ),
+        pytest.param(
+            lambda b: replace(
+                kept(b, [True, False, True, True]),
+                ordinals=pa.array([b.first.ordinal, 77, b.last.ordinal], pa.uint32()),
+            ),
+            "a `commit_ts` or `ordinals` that its input does not have",
+            id="ordinals of what is left",
+        ),
+        pytest.param(lambda b: replace(b, ops=pa.array([0, 2, 0, 0], pa.uint8())), "other `ops` than", id="ops"),
+        pytest.param(
+            lambda b: replace(kept(b, [True, False, True, True]), ops=pa.array([0, 2, 0], pa.uint8())),
+            "other `ops` than",
+            id="ops of what is left",
+        ),
         pytest.param(lambda b: [b, b], "not in its input there, or come twice", id="twice"),
         pytest.param(
             lambda b: [kept(b, [False] * 3 + [True]), kept(b, [True] + [False] * 3)], "come twice", id="swapped"
@@ -357,6 +382,49 @@ def test_what_would_break_the_order_or_the_table_fails_the_run(function: Callabl
     assert "typed (" in text
     assert f"{__file__}:" in text
     assert "node 'under_test', table test.table1, at 10:0" in text
+
+
+def test_a_generator_without_an_end_is_ended_at_its_first_wrong_batch() -> None:
+    """I8: what it yields is looked at one by one, and not kept first."""
+    asked: list[int] = []
+
+    def endless(source: ChangeBatch) -> Iterator[ChangeBatch]:
+        while True:
+            asked.append(1)
+            yield source
+
+    with pytest.raises(RunFailed, match="come twice"):
+        at_work(endless)
+    assert len(asked) == 2
+
+
+def test_an_encoder_that_finds_more_batches_than_there_are_rows_is_ended() -> None:
+    """Its input tells no more than its ends, so rows are counted (I8)."""
+    asked: list[int] = []
+
+    def endless(source: EncodedBatch) -> Iterator[EncodedBatch]:
+        for ordinal in itertools.count():
+            asked.append(1)
+            at = RowPosition(11, ordinal)
+            yield replace(source, head=replace(source.head, rows=1, first=at, last=at))
+
+    head = BatchHead(
+        FOUR.partition, FOUR.dispatcher, FOUR.schema, FileFormat("txt"), 4, 4, 0, 0, FOUR.first, FOUR.last, False, 0, 0
+    )
+    with pytest.raises(RunFailed, match="more rows than its input has"):
+        operator(PythonFunction(call=endless)).process(EncodedBatch(head, ()))  # type: ignore[arg-type]
+    assert len(asked) == 5
+
+
+def test_what_a_generator_raises_between_two_batches_is_told_at_its_line() -> None:
+    def breaks(source: ChangeBatch) -> Iterator[ChangeBatch]:
+        yield kept(source, [True, False, False, False])
+        raise KeyError("no such thing")
+
+    with pytest.raises(RunFailed, match="raised KeyError: 'no such thing'") as caught:
+        at_work(breaks)
+    (found,) = caught.value.diagnostics
+    assert str(found.place).startswith(f"{__file__}:{breaks.__code__.co_firstlineno + 2},")
 
 
 def test_what_a_function_raises_is_told_at_its_line_with_its_trace() -> None:
@@ -379,8 +447,6 @@ def test_what_a_function_raises_is_told_at_its_line_with_its_trace() -> None:
 def test_an_encoder_of_ones_own_must_say_its_true_size() -> None:
     def encoded(claimed: int) -> Callable[[ChangeBatch], EncodedBatch]:
         def encode(source: ChangeBatch) -> EncodedBatch:
-            from afterbay.messages import BatchHead
-
             body = (pa.py_buffer(b"12"), pa.py_buffer(b"345"))
             n = source.num_rows
             counts = (source.partition, source.dispatcher, source.schema, FileFormat("txt"), n, n, 0, 0)

@@ -383,7 +383,7 @@ def test_a_store_that_became_read_only_is_closed_all_the_same(
     store = bench.open()
     store.check()
     store.replace("metadata", b"{}", None)
-    descriptors = len(os.listdir("/proc/self/fd"))
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
 
     def read_only(directory: str) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
@@ -391,7 +391,7 @@ def test_a_store_that_became_read_only_is_closed_all_the_same(
     monkeypatch.setattr(store._tree, "prune", read_only)
     store.close()
     assert "'.afterbay'" in caplog.text
-    assert len(os.listdir("/proc/self/fd")) < descriptors, "what it held is given back"
+    assert len(list(Path("/proc/self/fd").iterdir())) < descriptors, "what it held is given back"
 
 
 def test_files_get_the_rights_that_the_umask_leaves(bench: Bench, tmp_path: Path) -> None:

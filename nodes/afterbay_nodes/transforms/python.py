@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
@@ -26,6 +26,7 @@ from afterbay.schema import Json, RowPosition
 from afterbay_nodes.transforms.function_call import REFERENCE, FunctionCall, function_call
 
 Batch = ChangeBatch | EncodedBatch
+_END = object()
 _RULES = "for `type: python` rows keep their table, columns and order; return None where no row is left"
 
 
@@ -53,7 +54,7 @@ class PythonFunction(Transform[Any, Any]):
 
     It may drop rows and change values. It may not reorder rows, move them to another table or change the columns:
     `ops`, `commit_ts` and `ordinals` stay with their rows, `rows` keeps the schema. What breaks this fails the run. It
-    may also take or give an `EncodedBatch` (an encoder of your own).
+    may also take or give an `EncodedBatch` (an encoder of your own). What it yields is looked at one by one.
 
     The module is looked for beside the pipeline file first. With `parallelism`, several threads call it at a time.
     """
@@ -90,25 +91,63 @@ class FunctionOperator(TransformOperator[Batch, Batch]):
 
     def process(self, item: Batch) -> list[Batch]:
         """What the function makes of `item`, checked. Raises RunFailed naming the function."""
-        try:
-            result = self._call.function(item)
-            single = result is None or isinstance(result, Batch)
-            if not single and (isinstance(result, str | bytes) or not isinstance(result, Iterable)):
-                wanted = f"{self._call.gives.__name__}, several of them, or None"
-                raise self._failed(item, "python.result", f"returned {type(result).__name__}, not {wanted}")
-            outcome: list[Any] = [] if result is None else [result] if single else list(result)
-        except AfterbayError:
-            raise
-        except Exception as error:
-            told = f"raised {type(error).__name__}: {error}"
-            hint = "the trace shows the way there; nothing of this batch was stored"
-            raise self._failed(item, "python.raised", told, hint, _line_of(error, self._call)) from error
-        for given in outcome:
+        return list(self._checked(item))
+
+    def _checked(self, item: Batch) -> Iterator[Batch]:
+        """The results, each looked at before the next is asked for: what the function yields without end is not kept.
+
+        Each is behind the one before it and has rows of `item` only, so there are no more than `item` has rows (I8).
+        `open` is set to what follows from that.
+        """
+        first, end, still_open = _span(item)
+        low = RowPosition(first.commit_ts, first.ordinal - 1)
+        room = _rows(item)
+        held: Batch | None = None
+        for given in self._given(item):
             fits = isinstance(given, self._call.gives)
             fault = _fault_of(item, given) if fits else f"a {visible(type(given).__name__)}"
             if fault is not None:
                 raise self._failed(item, "python.result", f"gave {fault}")
-        return list(_ordered(item, outcome, lambda fault: self._failed(item, "python.result", f"gave {fault}")))
+            start, last, _ = _span(given)
+            if not low < start <= last <= end or not _has(item, start, last):
+                raise self._failed(item, "python.result", "gave rows that were not in its input there, or come twice")
+            low, room = last, room - _rows(given)
+            if room < 0:
+                raise self._failed(item, "python.result", "gave more rows than its input has")
+            if held is not None:
+                yield _opened(held, _span(held)[1].commit_ts == start.commit_ts)
+            held = given
+        if held is not None:
+            yield _opened(held, still_open and low.commit_ts == end.commit_ts)
+
+    def _given(self, item: Batch) -> Iterator[Any]:
+        """What the function returns or yields, one by one."""
+        try:
+            result = self._call.function(item)
+            several = None if result is None or isinstance(result, Batch) else result
+            if several is not None and (isinstance(several, str | bytes) or not isinstance(several, Iterable)):
+                wanted = f"{self._call.gives.__name__}, several of them, or None"
+                raise self._failed(item, "python.result", f"returned {type(several).__name__}, not {wanted}")
+            results = iter(()) if result is None else iter((result,) if several is None else several)
+        except AfterbayError:
+            raise
+        except Exception as error:
+            raise self._raised(item, error) from error
+        while True:
+            try:
+                given = next(results, _END)
+            except AfterbayError:
+                raise
+            except Exception as error:
+                raise self._raised(item, error) from error
+            if given is _END:
+                return
+            yield given
+
+    def _raised(self, item: Batch, error: Exception) -> RunFailed:
+        told = f"raised {type(error).__name__}: {error}"
+        hint = "the trace shows the way there; nothing of this batch was stored"
+        return self._failed(item, "python.raised", told, hint, _line_of(error, self._call))
 
     def _failed(
         self, item: Batch, code: str, what: str, hint: str = _RULES, line: tuple[str, int] | None = None
@@ -146,8 +185,12 @@ def _fault_of(item: Batch, given: Batch) -> str | None:
         return "another table schema"
     if isinstance(given, EncodedBatch):
         size = sum(buffer.size for buffer in given.body)
+        if given.head.rows < 1:
+            return "a batch without rows"
         return None if size == given.head.size else f"a body of {size} bytes whose head says {given.head.size}"
-    return None if given is item else _fault_of_columns(given)
+    if given is item:
+        return None
+    return _fault_of_columns(given) or (_fault_of_rows(item, given) if isinstance(item, ChangeBatch) else None)
 
 
 def _claims(batch: Batch) -> tuple[str, str, object]:
@@ -190,22 +233,52 @@ def _position(batch: ChangeBatch, row: int) -> RowPosition:
     return RowPosition(batch.commit_ts[row].as_py(), batch.ordinals[row].as_py())
 
 
-def _ordered(item: Batch, outcome: list[Batch], failed: Callable[[str], RunFailed]) -> Iterator[Batch]:
-    """The results, each behind the one before it and all within `item`; `open` is set to what follows from that."""
-    first, end, still_open = _span(item)
-    low = RowPosition(first.commit_ts, first.ordinal - 1)
-    for index, given in enumerate(outcome):
-        start, last, _ = _span(given)
-        if not low < start <= last <= end:
-            raise failed("rows that were not in its input there, or come twice")
-        low = last
-        more = index + 1 < len(outcome)
-        goes_on = _span(outcome[index + 1])[0].commit_ts if more else end.commit_ts
-        is_open = last.commit_ts == goes_on and (more or still_open)
-        if isinstance(given, ChangeBatch):
-            yield given if given.open == is_open else replace(given, open=is_open)
-        else:
-            yield given if given.head.open == is_open else replace(given, head=replace(given.head, open=is_open))
+def _opened(given: Batch, is_open: bool) -> Batch:
+    """The same, with `open` as it follows from what is behind it."""
+    if isinstance(given, ChangeBatch):
+        return given if given.open == is_open else replace(given, open=is_open)
+    return given if given.head.open == is_open else replace(given, head=replace(given.head, open=is_open))
+
+
+def _fault_of_rows(item: ChangeBatch, given: ChangeBatch) -> str | None:
+    """Rows keep what the order and the store go by: a dropped row changes nothing of the others (I4, I6)."""
+    if (
+        given.num_rows == item.num_rows
+        and given.commit_ts.equals(item.commit_ts)
+        and given.ordinals.equals(item.ordinals)
+    ):
+        return None if given.ops.equals(item.ops) else "rows with other `ops` than they had"
+    known = pc.unique(item.commit_ts)
+    places = pc.index_in(_keys(given, known), value_set=_keys(item, known))
+    if places.null_count:
+        return "rows with a `commit_ts` or `ordinals` that its input does not have"
+    return None if item.ops.take(places).equals(given.ops) else "rows with other `ops` than they had"
+
+
+def _keys(batch: ChangeBatch, known: pa.Array) -> pa.Array:
+    """A number for each row: where its commit-ts is in `known` (null if it is not there), then its ordinal."""
+    at = pc.index_in(batch.commit_ts, value_set=known).cast(pa.uint64())
+    return pc.add(pc.shift_left(at, pa.scalar(32, pa.uint64())), batch.ordinals.cast(pa.uint64()))
+
+
+def _has(item: Batch, *positions: RowPosition) -> bool:
+    """Whether the input has changes there, as far as it can tell: an encoded one knows its ends only."""
+    if isinstance(item, EncodedBatch):
+        return True
+    ends = (item.first, item.last)
+    return all(
+        at in ends
+        or pc.any(pc.and_(pc.equal(item.commit_ts, _u64(at.commit_ts)), pc.equal(item.ordinals, at.ordinal))).as_py()
+        for at in positions
+    )
+
+
+def _u64(value: int) -> pa.Scalar:
+    return pa.scalar(value, pa.uint64())
+
+
+def _rows(batch: Batch) -> int:
+    return batch.num_rows if isinstance(batch, ChangeBatch) else batch.head.rows
 
 
 def _span(batch: Batch) -> tuple[RowPosition, RowPosition, bool]:
