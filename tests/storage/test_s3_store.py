@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,7 @@ from afterbay.errors import Cancelled, EnvironmentRefused, PipelineInvalid, RunF
 from afterbay_nodes.storage.open import open_store
 from afterbay_nodes.storage.retry import Cancel
 from afterbay_nodes.storage.s3 import S3Store
+from afterbay_nodes.storage.s3_answer import TURN
 from afterbay_nodes.storage.s3_body import TookTooLong
 from afterbay_nodes.storage.s3_options import S3Options
 from afterbay_nodes.storage.store import AlreadyExists, ObjectInfo, ObjectStore, StoreOptions
@@ -199,7 +201,68 @@ def test_a_cancel_ends_an_upload_and_its_retries(bench: Bench, proxy: Proxy, bod
     with pytest.raises(Cancelled):
         store.put_if_absent(KEY, [body], LARGE)
 
-    assert unfinished(store) == []
+    store.close()
+    after = bench.open()
+    assert unfinished(after) == []
+    after.close()
+
+
+@pytest.mark.parametrize("part", [Fault.DRIP_HEAD, Fault.DRIP_BODY])
+@pytest.mark.parametrize("call", ["get", "put", "list"])
+def test_an_answer_that_drips_meets_the_deadline_of_its_try(bench: Bench, proxy: Proxy, part: Fault, call: str) -> None:
+    """Each byte comes within the time of one silence: 10 s after the other, for ever (I9)."""
+    store = bench.open(StoreOptions(operation_deadline=300.0, tries_deadline=300.0))
+    if call == "get":
+        store.put_if_absent(KEY, [b"x"], 1)
+    proxy.choose = lambda request: part
+    dripped: list[int] = []
+
+    def next_byte() -> None:
+        dripped.append(1)
+        bench.clock.pass_by(10.0)
+
+    proxy.before_drip = next_byte
+    ask = {
+        "get": lambda: store.get(KEY),
+        "put": lambda: store.replace(KEY, b"x", None),
+        "list": lambda: list(store.list("shop/")),
+    }
+    with pytest.raises(RunFailed, match=r"failed 1 times in \d+ s: not done within 300 s"):
+        ask[call]()
+    assert len(dripped) >= 30
+    store.close()
+
+
+def test_a_start_waits_for_a_dripping_answer_no_longer_than_its_check_may_take(bench: Bench, proxy: Proxy) -> None:
+    store = bench.open()
+    proxy.choose = lambda request: Fault.DRIP_HEAD
+    proxy.before_drip = lambda: bench.clock.pass_by(5.0)
+    with pytest.raises(EnvironmentRefused, match=r"not done within 20 s"):
+        store.check()
+    store.close()
+
+
+def test_a_cancel_ends_the_wait_for_an_answer(bench: Bench, proxy: Proxy) -> None:
+    """Not after the silence that is allowed to a store: at the next turn (I9)."""
+    cancel = Cancel(bench.clock)
+    store = open_store(bench.uri, clock=bench.clock, meter=bench.meter, cancel=cancel)
+    proxy.choose = lambda request: (cancel.set(), Fault.HANG)[1]
+
+    started = time.monotonic()
+    with pytest.raises(Cancelled):
+        store.put_if_absent(KEY, [b"x"], 1)
+    assert time.monotonic() - started < StoreOptions().read_timeout / 2
+    store.close()
+
+
+def test_a_silent_server_is_waited_for_as_long_as_the_options_say(bench: Bench, proxy: Proxy) -> None:
+    """A turn of the wait is no time-out: an answer that takes longer than one is taken."""
+    store = bench.open()
+    proxy.choose = lambda request: Fault.DRIP_HEAD
+    proxy.drips = 3
+    proxy.before_drip = lambda: proxy.released.wait(TURN * 1.2) and None
+    store.put_if_absent(KEY, [b"x"], 1)
+    assert bench.meter.operations == []
     store.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import io
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +25,12 @@ class Fault(Enum):
     HANG = auto()  # never answered
     LATE = auto()  # the connection is cut, and the network keeps the request until `Proxy.deliver`
     CUT_BODY = auto()  # the answer ends half-way
+    DRIP_HEAD = auto()  # the answer comes byte by byte, from its first one on
+    DRIP_BODY = auto()  # its head at once, its body byte by byte
 
+
+LONGEST_DRIP = 5000
+"""Bytes after which an answer without an end is cut: who still waits for it then has no deadline."""
 
 _ANSWERS = {
     Fault.REFUSE: (503, "SlowDown"),
@@ -45,13 +51,18 @@ class Request:
 
 @dataclass
 class Proxy:
-    """`choose` gives each request its fault; the default is none. `seen` holds all requests, in order."""
+    """`choose` gives each request its fault; the default is none. `seen` holds all requests, in order.
+
+    A dripping answer calls `before_drip` before each byte of its first `drips` (None: it goes on and on).
+    """
 
     address: str = ""
     choose: Callable[[Request], Fault] = lambda request: Fault.NONE
     ignore_conditions: bool = False
     seen: list[Request] = field(default_factory=list)
     held: list[Callable[[], int]] = field(default_factory=list)
+    before_drip: Callable[[], object] = lambda: None
+    drips: int | None = None
     released: threading.Event = field(default_factory=threading.Event)
 
     def deliver(self) -> list[int]:
@@ -125,7 +136,33 @@ def faulty_proxy(target: str) -> Iterator[Proxy]:
             if fault is Fault.LOSE_ANSWER:
                 self.close_connection = True
                 return
+            if fault in (Fault.DRIP_HEAD, Fault.DRIP_BODY):
+                self._drip(answer.status, headers, content, fault)
+                return
             self._answer(answer.status, headers, content, cut=fault is Fault.CUT_BODY)
+
+        def _drip(self, status: int, headers: list[tuple[str, str]], content: bytes, fault: Fault) -> None:
+            whole, self.wfile = self.wfile, io.BytesIO()
+            try:
+                self._answer(status, headers, content)
+                self.flush_headers()
+                answer = self.wfile.getvalue()
+            finally:
+                self.wfile = whole
+            head = 1 if fault is Fault.DRIP_HEAD else answer.index(b"\r\n\r\n") + 4
+            if proxy.drips is None:  # a header, or a body, that goes on and on
+                answer = b'HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\nETag: "x"\r\n\r\n'
+                head = len(answer) if fault is Fault.DRIP_BODY else answer.index(b"ETag")
+            self.wfile.write(answer[:head])
+            for number in range(LONGEST_DRIP):
+                if proxy.drips is not None and number == proxy.drips:
+                    self.wfile.write(answer[head + number :])
+                    return
+                proxy.before_drip()
+                rest = answer[head + number : head + number + 1]
+                self.wfile.write(rest if proxy.drips is not None else b"a")
+                self.wfile.flush()
+            self.close_connection = True
 
         def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes, cut: bool = False) -> None:
             self.send_response(status)

@@ -57,18 +57,22 @@ class S3Store:
         self._root = f"{place.root}/" if place.root else ""
         self._options = options
         self._retry = retry
-        self._requests = S3Requests(place, options, self._guard)
+        self._operation_deadline = options.operation_deadline
+        self._requests = S3Requests(place, options, self._guard, self._parting)
         self._condition: Mapping[str, str] = CREATE_ONLY
         self._compares = True  # the store knows `If-Match`
 
     def check(self) -> None:
         """See `ObjectStore.check`. Also learns whether the store knows conditional writes."""
         brief = self._retry.within(self._options.check_deadline)
+        self._operation_deadline = min(self._options.check_deadline, self._options.operation_deadline)
         try:
             brief.run("list", "", lambda: self._requests.page(self._root, None, 1), judge)
             conditional, self._compares = brief.run("put", PROBE, self._probe, judge)
         except RunFailed as error:
             raise EnvironmentRefused("store.unreachable", error.diagnostics[0].message, hint=error.hint) from error
+        finally:
+            self._operation_deadline = self._options.operation_deadline
         if not conditional:
             self._condition = {}
             _log.warning(
@@ -153,7 +157,7 @@ class S3Store:
                 size = int(answer["ContentLength"])
                 if size > limit:
                     raise RunFailed("store.large", f"'{key}' in {self.display} has {size} bytes, over {limit}")
-                return Seen(bytes(body.read()), str(answer["ETag"]))
+                return Seen(self._requests.read(body), str(answer["ETag"]))
 
         return self._retry.run("get", key, read, judge)
 
@@ -171,7 +175,7 @@ class S3Store:
                 body, tag = answer["Body"], str(answer["ETag"])
                 size = at + int(answer["ContentLength"])
             try:
-                return bytes(body.read(CHUNK))
+                return self._requests.read(body, CHUNK)
             except BaseException:
                 body.close()
                 body = None
@@ -225,16 +229,28 @@ class S3Store:
         return name
 
     def _guard(self) -> Callable[[], None]:
-        """Ends one request's body when its deadline is over, or the run is."""
-        clock, cancel = self._retry.clock, self._retry.cancel
-        until = clock.monotonic() + self._options.operation_deadline
+        """Ends one request when its deadline is over, or the run is."""
+        cancel, until = self._retry.cancel, self._until(self._operation_deadline)
 
         def guard() -> None:
             cancel.check()
-            if clock.monotonic() > until:
-                raise TookTooLong(f"not sent within {self._options.operation_deadline:.0f} s")
+            until()
 
         return guard
+
+    def _parting(self) -> Callable[[], None]:
+        """Ends a request of a run that is over, if it is not done soon."""
+        return self._until(min(self._options.check_deadline, self._options.operation_deadline))
+
+    def _until(self, seconds: float) -> Callable[[], None]:
+        clock = self._retry.clock
+        end = clock.monotonic() + seconds
+
+        def check() -> None:
+            if clock.monotonic() > end:
+                raise TookTooLong(f"not done within {seconds:.0f} s")
+
+        return check
 
     def _get(self, key: str, more: Mapping[str, str]) -> Any:
         try:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 
 class TookTooLong(Exception):
-    """One try of an operation passed its deadline while its body was sent."""
+    """One try of an operation passed its deadline while it was sent or answered."""
 
 
 class PartsBody(io.RawIOBase):

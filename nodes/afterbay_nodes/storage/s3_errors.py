@@ -99,6 +99,8 @@ def judge(error: Exception) -> Verdict:
         )
     if isinstance(error, exceptions.SSLError | exceptions.ProxyConnectionError):
         return Verdict(False, str(error), "check the endpoint's certificate (AWS_CA_BUNDLE) and the proxy settings")
+    if isinstance(error, exceptions.HTTPClientError) and isinstance(error.kwargs.get("error"), TookTooLong):
+        error = error.kwargs["error"]  # raised under botocore's hands
     if isinstance(error, UploadLost | TookTooLong):
         return Verdict(True, str(error))
     if isinstance(error, _PASSING_ERRORS):
