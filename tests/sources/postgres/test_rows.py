@@ -6,6 +6,7 @@ import math
 import tracemalloc
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -142,9 +143,36 @@ def test_floats_keep_what_is_no_number() -> None:
     assert all(math.isnan(column[0].as_py()) for column in found.rows.columns)
 
 
-def test_a_run_has_rows() -> None:
+def test_a_run_has_rows_and_an_end() -> None:
     with pytest.raises(ValueError, match="at least one message"):
         RowRun.of([])
+    with pytest.raises(ValueError, match="at most 1073741824 bytes"):
+        RowRun.of([memoryview(bytes(1 << 20))] * 1025)
+
+
+def test_messages_may_be_views_of_what_was_received() -> None:
+    relation = relation_of(INT4)
+    messages = [memoryview(row_bytes(OID, "I", [str(number).encode()])) for number in range(3)]
+    run = RowRun.of(messages)
+    assert decode_rows(relation, run, mapped_columns(relation, {})).rows.column(0).to_pylist() == [0, 1, 2]
+
+
+def test_a_value_is_refused_with_all_that_finds_it() -> None:
+    relation = replace(relation_of(INT4, DATE), schema="a\nb")
+    messages = [xlog_head(16 + number) + row_bytes(OID, "I", [b"1", b"infinity" * number]) for number in range(2)]
+    messages[0] = xlog_head(16) + row_bytes(OID, "I", [b"1", b"2024-02-29"])
+    with pytest.raises(RunFailed) as raised:
+        decoded(relation, messages, head=XLOG_HEAD)
+    assert str(raised.value) == (
+        "table a\\nb.orders, at 0/11: [postgres.value] column 'c1' (date) holds 'infinity', which is no date of the "
+        "years 1 to 9999\n  hint: name the column 'c1' under `as_text`: a text column holds every value as the server "
+        "writes it"
+    )
+    with pytest.raises(RunFailed, match=r"holds 'x{60}…', which is no int32"):
+        decoded(relation, [row_bytes(OID, "I", [b"x" * 100, None])])
+    with pytest.raises(RunFailed, match="SQL_ASCII") as raised:
+        decoded(relation_of(TEXT), [row_bytes(OID, "I", [b"\xff"])])
+    assert raised.value.hint is None
 
 
 def test_a_table_without_columns_has_no_rows_to_store() -> None:

@@ -219,7 +219,7 @@ def _bad(relation: Relation, run: RowRun, mapped: Mapped, cut: pa.Array, error: 
     name = visible(mapped.column.name)
     return RunFailed(
         "postgres.value",
-        f"column '{name}' ({mapped.source}) holds '{shown}', which {error}",
+        f"column '{name}' ({visible(mapped.source)}) holds '{shown}', which {error}",
         place=Place(table=_table(relation), position=lsn_text(run.lsn_of(error.index))),
         hint=f"name the column '{name}' under `as_text`: a text column holds every value as the server writes it"
         if error.as_text

@@ -81,7 +81,8 @@ def _numeric(typmod: int) -> Mapped:
     precision = digits - scale if scale < 0 else max(digits, scale)
     if precision > MOST_DIGITS or scale > MOST_SCALE:
         return Mapped(Column("", "longtext"), source, read.text)
-    return Mapped(Column("", "decimal", length=precision, scale=max(scale, 0)), source, read.decimal)
+    exact = partial(read.decimal, digits=precision, scale=max(scale, 0))
+    return Mapped(Column("", "decimal", length=precision, scale=max(scale, 0)), source, exact)
 
 
 def _moment(name: str, logical: str, *, zoned: bool) -> Callable[[int], Mapped]:

@@ -22,7 +22,7 @@ Values = Callable[[pa.Array], pa.Array]
 SECOND_DIGITS = 6
 """Digits after the point of a second where the type names none."""
 
-_DATE_WIDTH = 10
+_NARROW_DIGITS = 38  # of Arrow's smaller decimals
 _MOMENT_WIDTH = 19
 _CLOCK_WIDTH = 8
 _UTC = "+00"
@@ -69,11 +69,13 @@ def boolean(values: pa.Array) -> pa.Array:
     return true.cast(pa.int8())
 
 
-def decimal(values: pa.Array) -> pa.Array:
-    """Exact decimal text. NaN is refused: a decimal has none."""
+def decimal(values: pa.Array, digits: int, scale: int) -> pa.Array:
+    """Exact decimal text of so many digits, `scale` of them behind the point. NaN is refused: a decimal has none."""
     exact = text(values)
+    type_ = pa.decimal128(digits, scale) if digits <= _NARROW_DIGITS else pa.decimal256(digits, scale)
     if not _DECIMAL_BYTES[_data(exact)].all():
-        _require(pc.match_substring_regex(exact, r"^-?[0-9]+(\.[0-9]+)?$"), "is no decimal number")
+        _require(pc.match_substring_regex(exact, "^[-.0-9]*$"), f"is no decimal({digits},{scale})")
+    _cast(exact, type_, f"decimal({digits},{scale})")  # for its checks alone
     return exact
 
 
@@ -138,11 +140,11 @@ def _table(allowed: bytes) -> npt.NDArray[np.bool_]:
 _DECIMAL_BYTES = _table(b"0123456789.-")
 
 
-def _cast(values: pa.Array, type_: pa.DataType) -> pa.Array:
+def _cast(values: pa.Array, type_: pa.DataType, name: str = "") -> pa.Array:
     try:
         return values.cast(type_)
     except pa.ArrowInvalid as error:
-        raise BadValue(_first_failing(values, type_), f"is no {type_}") from error
+        raise BadValue(_first_failing(values, type_), f"is no {name or type_}") from error
 
 
 def _fraction(digits: int) -> str:
