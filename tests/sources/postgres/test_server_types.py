@@ -14,6 +14,7 @@ import pytest
 from afterbay_nodes.apply.engine import Apply, ApplyOptions
 from afterbay_nodes.apply.targets.open import open_target
 from afterbay_nodes.apply.type_table import Temporal
+from afterbay_nodes.sources.postgres.copy_csv import COPY_OPTIONS, decode_copy
 from afterbay_nodes.sources.postgres.pgoutput import ROW_KINDS, Relation, RowMessage, parse
 from afterbay_nodes.sources.postgres.row_run import XLOG_HEAD, RowRun
 from afterbay_nodes.sources.postgres.session import startup_options
@@ -249,6 +250,23 @@ def test_a_type_comes_as_the_server_writes_it(
 
 def _way(logical: str) -> str:
     return "bytea" if logical == "longblob" else "text"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_copy_has_what_the_stream_has(
+    name: str, replication: Replication, runs: dict[str, tuple[Relation, list[bytes]]]
+) -> None:
+    relation, _ = runs[f"is {name}"]
+    found, _ = _decoded(replication, runs[f"is {name}"])
+    types = type_catalog(replication.db.execute(QUERY, [list(unknown_types(relation, {}))]))
+    quoted = '"' + relation.name.replace('"', '""') + '"'
+    with replication.db.cursor().copy(f"COPY public.{quoted} TO STDOUT {COPY_OPTIONS}") as copy:
+        data = b"".join(copy)
+    copied = decode_copy(data, mapped_columns(relation, types), name, "0/1")
+    if name.startswith("float"):  # a NaN equals nothing
+        assert copied.to_pylist().__repr__() == found.rows.to_pylist().__repr__()
+    else:
+        assert copied.equals(found.rows)
 
 
 @pytest.mark.parametrize("name", BEYOND)

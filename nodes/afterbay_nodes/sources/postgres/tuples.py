@@ -23,12 +23,11 @@ from afterbay_nodes.sources.postgres.pgoutput import DELETE, INSERT, UPDATE, Rel
 from afterbay_nodes.sources.postgres.row_run import Letters, Positions, RowRun
 from afterbay_nodes.sources.postgres.tuple_walk import Fields, Walk
 from afterbay_nodes.sources.postgres.type_table import Mapped
-from afterbay_nodes.sources.postgres.values import BadValue
+from afterbay_nodes.sources.postgres.typed import typed
 
 _OID_BYTES = 4
 _COUNT_BYTES = 2
 _NEW, _KEY, _OLD = (ord(mark) for mark in "NKO")
-_SHOWN = 60
 
 _OPS = np.zeros(256, np.uint8)
 _OPS[[INSERT, UPDATE, DELETE]] = [Op.INSERT, Op.UPDATE, Op.DELETE]
@@ -83,7 +82,7 @@ def decode_rows(relation: Relation, run: RowRun, columns: Sequence[Mapped]) -> D
         raise RunFailed(
             "postgres.no_columns",
             "a table without columns has rows, which no column of the store can hold",
-            place=Place(table=_table(relation), position=lsn_text(run.lsn_of(0))),
+            place=Place(table=visible(_table(relation)), position=lsn_text(run.lsn_of(0))),
             hint="leave the table out",
         )
     walk = Walk(run, relation)
@@ -203,29 +202,9 @@ def _column(relation: Relation, run: RowRun, mapped: Mapped, fields: Fields) -> 
     null = fields.null
     if fields.unchanged is not None:
         null = fields.unchanged if null is None else null | fields.unchanged
-    if null is not None and null.all():
-        return pa.nulls(len(run), mapped.column.arrow_type)
     cut = cut_out(run.buffer, fields.start, fields.end, null)
-    try:
-        return mapped.values(cut)
-    except BadValue as error:
-        raise _bad(relation, run, mapped, cut, error) from error
-
-
-def _bad(relation: Relation, run: RowRun, mapped: Mapped, cut: pa.Array, error: BadValue) -> RunFailed:
-    raw: bytes = cut[error.index].as_py()
-    shown = visible(raw[: _SHOWN + 1].decode(errors="backslashreplace"))
-    shown = shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "…"
-    name = visible(mapped.column.name)
-    return RunFailed(
-        "postgres.value",
-        f"column '{name}' ({visible(mapped.source)}) holds '{shown}', which {error}",
-        place=Place(table=_table(relation), position=lsn_text(run.lsn_of(error.index))),
-        hint=f"name the column '{name}' under `as_text`: a text column holds every value as the server writes it"
-        if error.as_text
-        else None,
-    )
+    return typed(mapped, cut, _table(relation), lambda row: lsn_text(run.lsn_of(row)))
 
 
 def _table(relation: Relation) -> str:
-    return visible(f"{relation.schema}.{relation.name}")
+    return f"{relation.schema}.{relation.name}"

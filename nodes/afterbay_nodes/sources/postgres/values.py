@@ -181,7 +181,7 @@ def _has_form(values: pa.Array, form: str) -> bool:
 
 
 def _data(values: pa.Array) -> npt.NDArray[np.uint8]:
-    """The bytes of all values that are not null, one after another. For arrays fresh from a kernel (offset 0)."""
+    """The bytes of all values, one after another. For arrays fresh from a kernel: offset 0, nothing under nulls."""
     _, raw, data = values.buffers()
     offsets = np.frombuffer(raw, np.int32, len(values) + 1)
     start, end = int(offsets[0]), int(offsets[-1])
