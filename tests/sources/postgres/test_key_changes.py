@@ -53,6 +53,8 @@ def test_an_old_tuple_with_the_same_key_splits_nothing() -> None:
     whole = decoded([row_bytes(OID, "U", [b"1", b"b"], [b"1", b"a"], mark="O")], identity="f")
     assert split_key_changes(whole, [0]) == (whole, None)
     assert split_key_changes(whole, []) == (whole, None)
+    without = decoded([row_bytes(OID, "U", [None, b"b"], [None, b"a"], mark="O")], identity="f")
+    assert split_key_changes(without, [0]) == (without, None)
 
 
 def test_full_old_rows_stay_with_the_updates_that_are_left() -> None:

@@ -197,39 +197,48 @@ def test_many_nulls_in_few_bytes_take_few_bytes() -> None:
 # -- what no server should send
 
 
-GOOD = row_bytes(OID, "U", [b"1", b"a"], [b"1", None])
-WRONG = {
-    "ends before its row": b"U\0\0\x40\0",
-    "a message among rows is none": b"X" + GOOD[1:],
-    "of another relation": row_bytes(OID + 1, "I", [b"1", b"a"]),
-    "marked as none of its kind": GOOD.replace(b"K", b"X", 1),
-    "has not the 2 columns": row_bytes(OID, "I", [b"1"]),
-    "ends within its number of columns": row_bytes(OID, "I", [])[:7],
-    "ends within column 'c1'": row_bytes(OID, "I", [b"1", b"abc"])[:-1],
-    "a value of no known kind": row_bytes(OID, "I", [b"1", b"a"]).replace(b"t", b"?", 1),
-    "a value of negative length": row_bytes(OID, "I", [b"1", b"a"]).replace(b"t\0\0\0", b"t\xff\xff\xff", 1),
-    "a binary value, and text was asked for": row_bytes(OID, "I", [b"1", b"a"]).replace(b"t", b"b", 1),
-    "goes on behind its columns": GOOD + b"!",
-    "ends behind its old row": row_bytes(OID, "U", None, [b"1", None]),
-    "has no new row": GOOD.replace(b"nN", b"nX"),
-    "old row's column 'c1' is not told": row_bytes(OID, "D", None, [b"1", UNCHANGED]),
-}
+UPDATED = row_bytes(OID, "U", [b"1", b"a"], [b"1", None])
+INSERTED = row_bytes(OID, "I", [b"1", b"a"])
+DELETED = row_bytes(OID, "D", None, [b"1", None])
+WRONG: list[tuple[str, bytes]] = [
+    ("ends before its row", b"U\0\0\x40\0"),
+    ("a message among rows is none", b"X" + UPDATED[1:]),
+    ("of another relation", row_bytes(OID + 1, "I", [b"1", b"a"])),
+    ("marked as none of its kind", UPDATED.replace(b"K", b"X", 1)),
+    ("marked as none of its kind", DELETED.replace(b"K", b"N", 1)),
+    ("marked as none of its kind", INSERTED.replace(b"N", b"K", 1)),
+    ("has not the 2 columns", row_bytes(OID, "I", [b"1"])),
+    ("has not the 2 columns", row_bytes(OID, "I", [b"1", b"a", b"b"])),
+    ("ends within its number of columns", row_bytes(OID, "I", [])[:7]),
+    ("ends within column 'c1'", INSERTED[:-1]),
+    ("a value of no known kind", INSERTED.replace(b"t", b"?", 1)),
+    ("a value of negative length", INSERTED.replace(b"t\0\0\0\1", b"t\xff\xff\xff\xff", 1)),
+    ("a value of negative length", INSERTED.replace(b"t\0", b"t\x80", 1)),
+    ("a binary value, and text was asked for", INSERTED.replace(b"t", b"b", 1)),
+    ("goes on behind its columns", INSERTED + b"!"),
+    ("goes on behind its columns", UPDATED + b"!"),
+    ("goes on behind its columns", DELETED + b"!"),
+    ("ends behind its old row", row_bytes(OID, "U", None, [b"1", None])),
+    ("has no new row", UPDATED.replace(b"nN", b"nX")),
+    ("old row's column 'c1' is not told", row_bytes(OID, "D", None, [b"1", UNCHANGED])),
+]
 
 
-@pytest.mark.parametrize("why", WRONG)
-@pytest.mark.parametrize("neighbours", [0, 2])
-def test_bytes_that_are_no_row_are_refused_with_their_position(why: str, neighbours: int) -> None:
-    messages = [GOOD] * neighbours + [WRONG[why]] + [GOOD] * neighbours
+@pytest.mark.parametrize(("why", "wrong"), WRONG)
+@pytest.mark.parametrize("neighbours", [[], [INSERTED], [INSERTED, DELETED, UPDATED]])
+def test_bytes_that_are_no_row_are_refused_with_their_position(why: str, wrong: bytes, neighbours: list[bytes]) -> None:
+    messages = [*neighbours, wrong, *neighbours]
     whole = [xlog_head(0x16_B374D840 + index) + message for index, message in enumerate(messages)]
     with pytest.raises(RunFailed, match=why) as raised:
         decoded(relation_of(INT4, TEXT), whole, head=XLOG_HEAD)
     assert raised.value.code == "postgres.protocol"
-    assert str(raised.value.place) == f"table shop.orders, at 16/B374D84{neighbours}"
+    assert str(raised.value.place) == f"table shop.orders, at 16/B374D84{len(neighbours)}"
 
 
-def test_without_heads_the_runs_own_position_is_named() -> None:
+@pytest.mark.parametrize("head", [0, 9])
+def test_without_whole_heads_the_runs_own_position_is_named(head: int) -> None:
     with pytest.raises(RunFailed, match=r"at 0/2A: \[postgres.protocol\]"):
-        decoded(relation_of(INT4, TEXT), [b"I"], lsn=42)
+        decoded(relation_of(INT4, TEXT), [b"?" * head + b"I"], lsn=42, head=head)
 
 
 @given(_runs(), st.data())

@@ -54,6 +54,7 @@ CASES: dict[str, tuple[str, tuple[str, ...]]] = {
     "numeric(3,5)": ("decimal 5 5", ("0.00999", "-0.00001")),
     "numeric(65,30)": ("decimal 65 30", ("1e34", "-1e-30")),
     "numeric(66,2)": ("longtext", ("'NaN'", "1e63")),
+    "numeric(40,31)": ("longtext", ("1e-31", "'NaN'")),
     "numeric": ("longtext", ("'NaN'", "'Infinity'", "'-Infinity'", f"{LONG}::numeric", "1e-16383", "1.500", "-0.0")),
     "money": ("varchar 64", ("'-92233720368547758.08'", "'92233720368547758.07'", "0")),
     "date": ("date", ("'0001-01-01'", "'9999-12-31'", "'2024-02-29'")),
