@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from afterbay.errors import RunFailed
@@ -31,6 +31,7 @@ def written(rows: list[Row]) -> bytes:
     return "".join(",".join(map(field, row)) + "\n" for row in rows).encode()
 
 
+@settings(deadline=None)
 @given(st.integers(1, 3).flatmap(lambda width: st.lists(st.tuples(*[_texts] * width), min_size=1, max_size=8)))
 def test_texts_and_nulls_come_as_they_are(rows: list[Row]) -> None:
     relation = relation_of(*[TEXT] * len(rows[0]))
@@ -53,6 +54,7 @@ def test_what_is_no_row_of_the_table_is_refused(data: bytes) -> None:
     assert raised.value.code == "postgres.protocol"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     with suppress(RunFailed):

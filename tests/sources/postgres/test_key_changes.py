@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from afterbay_nodes.sources.postgres.key_changes import split_key_changes
@@ -77,6 +77,7 @@ def test_what_was_not_sent_stays_marked_in_the_insert() -> None:
 _moves = st.lists(st.tuples(st.sampled_from("IUKD"), st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=30)
 
 
+@settings(deadline=None)
 @given(_moves, st.booleans())
 def test_applied_in_order_they_give_the_sources_rows(moves: list[tuple[str, int, int]], full: bool) -> None:
     rows: dict[int, str] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from afterbay.errors import RunFailed
@@ -140,6 +140,7 @@ def test_messages_that_the_protocol_does_not_have_are_refused(why: str) -> None:
         parse(WRONG[why], 0)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(ALL), st.data())
 def test_garbled_messages_are_refused_or_read(message: tuple[str, bool], data: st.DataObject) -> None:
     garbled = bytearray(bytes.fromhex(message[0].replace(" ", "")))
@@ -149,6 +150,7 @@ def test_garbled_messages_are_refused_or_read(message: tuple[str, bool], data: s
         parse(bytes(garbled), 0, streamed=message[1])
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**64 - 1))
 def test_positions_are_written_and_read(lsn: int) -> None:
     assert lsn_number(lsn_text(lsn)) == lsn
