@@ -39,6 +39,12 @@ def test_texts_and_nulls_come_as_they_are(rows: list[Row]) -> None:
     assert [tuple(row.values()) for row in found.to_pylist()] == rows
 
 
+def test_a_value_may_begin_as_a_file_in_utf_8_would() -> None:
+    rows: list[Row] = [("\ufeffa", "\ufeff"), ("\ufeff", None)]
+    found = decode_copy(written(rows), mapped_columns(relation_of(TEXT, TEXT), {}), "t", "0/1")
+    assert [tuple(row.values()) for row in found.to_pylist()] == rows
+
+
 def test_a_value_is_refused_with_the_table_and_the_snapshots_position() -> None:
     columns = mapped_columns(relation_of(INT4, DATE), {})
     with pytest.raises(RunFailed, match="holds 'infinity', which is no date") as raised:

@@ -6,6 +6,7 @@ of a char, writes `true` for a boolean, adds a mask to an address). In CSV a nul
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from typing import Final
 
@@ -27,6 +28,8 @@ def decode_copy(data: bytes, columns: Sequence[Mapped], table: str, position: st
     """
     from pyarrow import csv
 
+    if data.startswith(BOM_UTF8):
+        data = BOM_UTF8 + data  # the reader takes one away, and this is a value's
     names = [str(index) for index in range(len(columns))]
     place = Place(table=visible(table), position=position)
     try:
