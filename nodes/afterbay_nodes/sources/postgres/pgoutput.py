@@ -27,6 +27,9 @@ ROW_KINDS: Final = frozenset(b"IUD")
 """The first bytes of row messages, which go into a `RowRun`."""
 
 _EPOCH_US = 946_684_800_000_000  # 2000-01-01, PostgreSQL's, since 1970-01-01
+_BEGIN = struct.Struct(">QqI")
+_COMMIT = struct.Struct(">BQQq")
+_ABORT = struct.Struct(">Qq")
 _TWO_PHASE = frozenset(b"bPKrp")
 _IDENTITIES = frozenset("dnfi")
 
@@ -197,10 +200,12 @@ def fault(why: str, lsn: int, table: str | None = None) -> RunFailed:
 def _parsed(kind: int, reader: _Reader, streamed: bool) -> PgMessage:
     match chr(kind):
         case "B":
-            return Begin(reader.uint64(), reader.time(), reader.uint32())
+            final_lsn, time, xid = reader.numbers(_BEGIN)
+            return Begin(final_lsn, _unix_ms(time), xid)
         case "C":
-            reader.zero("the flags of a commit")
-            return Commit(reader.uint64(), reader.uint64(), reader.time())
+            flags, commit_lsn, end_lsn, time = reader.numbers(_COMMIT)
+            reader.no_flags(flags)
+            return Commit(commit_lsn, end_lsn, _unix_ms(time))
         case "O":
             return Origin(reader.uint64(), reader.text())
         case "S":
@@ -209,11 +214,15 @@ def _parsed(kind: int, reader: _Reader, streamed: bool) -> PgMessage:
             return StreamStop()
         case "c":
             xid = reader.uint32()
-            reader.zero("the flags of a commit")
-            return StreamCommit(xid, reader.uint64(), reader.uint64(), reader.time())
+            flags, commit_lsn, end_lsn, time = reader.numbers(_COMMIT)
+            reader.no_flags(flags)
+            return StreamCommit(xid, commit_lsn, end_lsn, _unix_ms(time))
         case "A":
             xid, subxid = reader.uint32(), reader.uint32()
-            return StreamAbort(xid, subxid, reader.uint64(), reader.time()) if reader.left else StreamAbort(xid, subxid)
+            if not reader.left:
+                return StreamAbort(xid, subxid)
+            abort_lsn, time = reader.numbers(_ABORT)
+            return StreamAbort(xid, subxid, abort_lsn, _unix_ms(time))
     if kind in _TWO_PHASE:
         raise RunFailed(
             "postgres.two_phase",
@@ -268,6 +277,11 @@ def _message(reader: _Reader, xid: int | None) -> Message:
     return Message(transactional, lsn, prefix, reader.bytes(reader.uint32()), xid)
 
 
+def _unix_ms(time: int) -> int:
+    """A time of the server's, which is microseconds since its epoch."""
+    return (time + _EPOCH_US) // 1000
+
+
 class _Reader:
     """Reads a message from its beginning. Raises RunFailed where it is over too early."""
 
@@ -305,9 +319,12 @@ class _Reader:
     def uint64(self) -> int:
         return int.from_bytes(self.bytes(8), "big")
 
-    def time(self) -> int:
-        (microseconds,) = struct.unpack(">q", self.bytes(8))
-        return (int(microseconds) + _EPOCH_US) // 1000
+    def numbers(self, form: struct.Struct) -> tuple[int, ...]:
+        """Several at once, for what comes with every transaction."""
+        if form.size > self.left:
+            self.bytes(form.size)  # says what is wrong
+        self._at += form.size
+        return form.unpack_from(self._data, self._at - form.size)
 
     def flag(self) -> bool:
         value = self.uint8()
@@ -315,9 +332,9 @@ class _Reader:
             raise self.fault(f"a flag is {value}")
         return value == 1
 
-    def zero(self, what: str) -> None:
-        if value := self.uint8():
-            raise self.fault(f"{what} are {value}")
+    def no_flags(self, value: int) -> None:
+        if value:
+            raise self.fault(f"the flags of a commit are {value}")
 
     def text(self) -> str:
         end = self._data.find(b"\0", self._at)
