@@ -60,7 +60,6 @@ class _Line(
 _decode = msgspec.json.Decoder(_Line).decode
 _types = msgspec.json.Decoder(dict[str, str | int] | None).decode
 _KEYS, _TIDB_KEYS = 13, 2  # of a line, and more if it has `_tidb`
-_TEXTS = 1024  # of types that are remembered: each file has a few
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,8 @@ class _CanalFile:
         self._names = [column.name for column in self._columns]
         self._nulls: Image = dict.fromkeys(self._names)
         self._row = 1  # the number of the next row
-        self._widths: dict[bytes, int] = {}  # how many columns a text of types has
+        self._sql_type = self._mysql_type = msgspec.Raw(b"")  # of the last line: few lines have others
+        self._types = 0  # how many keys these two have
         self._dated: bool | None = None  # do the lines carry their commit-ts? The first one says
 
     def rows(self) -> Iterator[StoredRows]:
@@ -130,20 +130,21 @@ class _CanalFile:
 
     def _keys(self, message: _Line, at: int) -> int:
         """How many keys were read from a line."""
-        images = sum(map(len, message.data)) + sum(map(len, message.old or ()))
-        types = self._width(message.sql_type, at) + self._width(message.mysql_type, at)
-        return images + types + (_KEYS if message.tidb is None else _KEYS + _TIDB_KEYS)
+        if message.sql_type != self._sql_type or message.mysql_type != self._mysql_type:
+            self._sql_type, self._mysql_type = message.sql_type.copy(), message.mysql_type.copy()
+            self._types = self._width(message.sql_type, at) + self._width(message.mysql_type, at)
+        keys = self._types + (_KEYS if message.tidb is None else _KEYS + _TIDB_KEYS)
+        for image in message.data:
+            keys += len(image)
+        for image in message.old or ():
+            keys += len(image)
+        return keys
 
     def _width(self, types: msgspec.Raw, at: int) -> int:
-        text = bytes(types)
-        if (width := self._widths.get(text)) is None:
-            try:
-                width = len(_types(text) or ())
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise self._bad("canal.line", f"`sqlType` or `mysqlType` is none: {error}", at) from None
-            if len(self._widths) < _TEXTS:
-                self._widths[text] = width
-        return width
+        try:
+            return len(_types(types) or ())
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise self._bad("canal.line", f"`sqlType` or `mysqlType` is none: {error}", at) from None
 
     def _image(self, message: _Line, at: int) -> Image:
         """The row's values. Of a delete perhaps only the handle key is stored."""
