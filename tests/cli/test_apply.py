@@ -12,6 +12,7 @@ import pytest
 
 from afterbay.cli.app import call
 from afterbay.schema import Column
+from afterbay_nodes.commands import progress_lines
 from tests.support.cli import REPOSITORY, afterbay, started
 from tests.support.made_store import MadeStore
 
@@ -28,6 +29,12 @@ def begun() -> MadeStore:
     store.rows("shop.notes", ("I", 12, ("hello",)))
     store.checkpoint(13)
     return store
+
+
+@pytest.fixture(autouse=True)
+def never_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine, no work takes long enough to show how far it is."""
+    monkeypatch.setattr(progress_lines, "LINE_SECONDS", 3600)
 
 
 @pytest.fixture

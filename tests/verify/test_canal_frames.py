@@ -52,6 +52,7 @@ def test_good_lines_are_good() -> None:
     assert fault(GOOD) is None
     assert fault(FULL) is None
     assert fault(encode(EncodeCanalJson(enable_tidb_extension=False), batch(SCHEMA, ROWS))) is None
+    assert fault(encode(EncodeCanalJson(), batch(SCHEMA, ROWS, commit_ms=[-5, 0, 7]))) is None
 
 
 CASES: Mapping[str, tuple[bytes, bytes, str]] = {

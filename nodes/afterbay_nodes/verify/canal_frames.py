@@ -29,7 +29,7 @@ _STRING = rb'"(?:[^"\\\x00-\x1f]|\\.)*+"'
 _NUMBER = rb"(?:0|[1-9][0-9]*+)"
 _HEAD = re.compile(
     rb'\{"id":0,"database":(?P<database>%(s)s),"table":(?P<table>%(s)s),"pkNames":(?P<keys>null|\[%(s)s(?:,%(s)s)*+\]),'
-    rb'"isDdl":false,"type":"(?:INSERT|UPDATE|DELETE)","es":(?P<es>%(n)s),"ts":(?P<ts>%(n)s),"sql":"",'
+    rb'"isDdl":false,"type":"(?:INSERT|UPDATE|DELETE)","es":(?P<es>0|-?[1-9][0-9]*+),"ts":(?P<ts>%(n)s),"sql":"",'
     rb'"sqlType":(?P<java>\{(?:%(s)s:-?%(n)s,?)*+\}),"mysqlType":(?P<mysql>\{(?:%(s)s:%(s)s,?)*+\}),"old":'
     % {b"s": _STRING, b"n": _NUMBER},
     re.DOTALL,
@@ -115,7 +115,7 @@ class CanalFrames:
     def _head_fault(self, head: re.Match[bytes], stamp: int | None, large: Mapping[str, int | None]) -> str | None:
         """What is wrong with the beginning of a line, in words."""
         es = int(head["es"])
-        if es > _LARGEST_MS or int(head["ts"]) > _LARGEST_MS:
+        if abs(es) > _LARGEST_MS or int(head["ts"]) > _LARGEST_MS:
             return "`es` and `ts` are Unix milliseconds"
         if stamp is not None and stamp >= _LEAST_TSO:
             is_tso = es == physical_ms(stamp)
