@@ -98,6 +98,17 @@ def test_names_of_digits_are_told_from_versions_by_the_schema_files() -> None:
     assert [told(step) for step in snapshot.steps[1:]] == ["5/7/100/CDC #1", "5/7/100/2026/CDC #1"]
 
 
+def test_a_year_is_told_from_a_partition_by_the_other_directories() -> None:
+    def homes(*directories: str) -> list[tuple[str, str]]:
+        found = snapshot_of(schema_file("zoo.pets", 100), *(series(f"zoo/pets/{one}", 1) for one in directories))
+        return [(step.partition, step.date) for step in found.steps if isinstance(step, FileStep)]
+
+    assert homes("100/2026", "100/81/2026") == [("", "2026"), ("81", "2026")]
+    assert homes("100/2026", "100/2027") == [("", "2026"), ("", "2027")]
+    assert homes("100/81", "100/2026") == [("81", ""), ("2026", "")]
+    assert homes("100/2026/2026-01-02", "100/81/2026-01-02") == [("81", "2026-01-02"), ("2026", "2026-01-02")]
+
+
 def test_escaped_and_raw_names_are_at_home() -> None:
     hostile = snapshot_of(schema_file("a/b...", 100), schema_file("a%b.meta", 100, owner="a%b/meta"))
     assert hostile.findings == ()

@@ -9,6 +9,7 @@ import pytest
 
 from afterbay_nodes.verify.fault import Fault
 from tests.layouts.test_variants import LOG, VARIANTS
+from tests.support.canal import ddl, ids, row, watermark
 from tests.support.clock import ManualClock
 from tests.support.road import Road, small_batches
 from tests.verify.histories import told, verified
@@ -72,3 +73,31 @@ def test_files_that_begin_with_no_change_of_the_log(road: Road) -> None:
     assert "no file begins with the log's change" in fault.message
     path.write_bytes(b"")
     assert {fault.code for fault in faults(road)} == {"against.missing"}
+
+
+def divided(first: int, *partitions: int | None) -> list[bytes]:
+    return [
+        row("t", first + n, {"id": str(first + n), "v": "x"}, table_id=71, partition=partitions[n % len(partitions)])
+        for n in range(6)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("layout", "is_told"), [("by year", True), ("across nodes", True), ("no level for partitions", False)]
+)
+def test_a_table_that_is_divided_and_made_whole_again(layout: str, is_told: bool, tmp_path: Path) -> None:
+    """A year is known by the partitions that have one below them. Files that share a folder are nobody's."""
+    log = [
+        ddl(10, "CREATE TABLE t (id BIGINT PRIMARY KEY, v VARCHAR(9))", tables=[ids("t", 71)]),
+        *divided(100, None),
+        ddl(200, "ALTER TABLE t PARTITION BY HASH (id) PARTITIONS 2", tables=[ids("t", 71, 81, 82)]),
+        *divided(300, 81, 82),
+        ddl(400, "ALTER TABLE t REMOVE PARTITIONING", tables=[ids("t", 72)]),
+        *divided(500, None),
+        watermark(600),
+    ]
+    made = Road(tmp_path, VARIANTS[layout].sink)
+    made.run(*log)
+    report = verified(made.lake, made.folder / "events.jsonl")
+    assert told(report) == []
+    assert ("rows of some tables against the log" in [it.what for it in report.unchecked]) != is_told

@@ -12,7 +12,7 @@ from afterbay.clock import Clock, SystemClock
 from afterbay.errors import EnvironmentRefused, PipelineInvalid, RunFailed
 from afterbay_nodes.bucket.findings import Finding, Rule
 from afterbay_nodes.bucket.history import History
-from afterbay_nodes.bucket.keys import DataName, home_of, name_of
+from afterbay_nodes.bucket.keys import DataName, home_of, name_of, with_years
 from afterbay_nodes.bucket.look import Look, schema_keys, second_look
 from afterbay_nodes.bucket.schemas import Schemas
 from afterbay_nodes.bucket.series import Found, Series
@@ -179,8 +179,10 @@ class Bucket:
         files: list[FileStep] = []
         orphans: list[FileStep] = []
         findings: list[Finding] = []
+        found_homes = {it.directory: home_of(it.directory, owners, by_id=by_id) for it in look.series.values()}
+        homes = with_years({directory: home for directory, home in found_homes.items() if home is not None})
         for name, series in look.series.items():
-            home = home_of(series.directory, owners, by_id=by_id)
+            home = homes.get(series.directory)
             if home is None:
                 message = "no rule of the protocol gives a data directory such a name"
                 findings.append(Finding(series.directory, Rule.KEY_UNKNOWN, message))

@@ -7,7 +7,8 @@ version 5 of a table called `a` by id, or version 7 of `a.5`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from afterbay_nodes.storage.layout import METADATA, SchemaKey, parse_schema_key
 
@@ -15,6 +16,7 @@ _DATA = re.compile(r"(?P<stem>CDC|CDC_[^/]+(?=_))_?(?P<number>[0-9]+)\.(?P<exten
 _INDEX = re.compile(r"(?P<stem>CDC|CDC_[^/]+)\.index", re.ASCII)
 _DIGITS = re.compile(r"[0-9]+", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}(-[0-9]{2}){0,2}", re.ASCII)
+_YEAR = re.compile(r"20[0-9]{2}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,21 @@ def home_of(directory: str, owners: frozenset[str], *, by_id: bool) -> Home | No
         if home is not None and home.owner in owners:
             return home
     return (numbered or named) if by_id else (named or numbered)
+
+
+def with_years(homes: Mapping[str, Home]) -> dict[str, Home]:
+    """The same with a level of digits alone as the date where it is a year: some have a year below their partition, or
+    every directory of the store ends in one. (Partitions that are called so all of them stay in the same order.)
+    """
+    below = any(home.partition and _YEAR.fullmatch(home.date) for home in homes.values())
+    if not below and not all(_YEAR.fullmatch(home.date or home.partition) for home in homes.values()):
+        return dict(homes)
+    return {
+        directory: replace(home, partition="", date=home.partition)
+        if not home.date and _YEAR.fullmatch(home.partition)
+        else home
+        for directory, home in homes.items()
+    }
 
 
 def _home(owner: str, levels: list[str], most: int) -> Home | None:

@@ -47,7 +47,7 @@ class FileStep:
 
     `schema` holds for every row; `size` is in bytes, 0 for a fence (a legal file of no rows). `owner` is the table's
     directory; `partition` and `date` are the levels below the version, "" where there are none (one level of digits
-    alone counts as `partition`, though it may be a year: either way ascending is right).
+    alone counts as `partition` unless the store's other directories say that it is a year: see `keys.with_years`).
     """
 
     key: str

@@ -256,7 +256,7 @@ def _key(stream: Stream, stop: Stop) -> str:
 def _open(streams: Streams, ended: Sequence[Stream]) -> Iterator[Unchecked]:
     """What the comparison could not tell."""
     if streams.mixed:
-        why = "their rows are in several series beside each other, and a log does not say which"
+        why = "the files of several dispatchers stand beside each other, and nothing says which is whose"
         yield Unchecked("rows of some tables against the log", why, _sorted(streams.mixed))
     damaged = {stream.name: None for stream in ended if stream.is_damaged}
     if damaged:

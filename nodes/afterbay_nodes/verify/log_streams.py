@@ -72,6 +72,7 @@ class Streams:
         self._files = _grouped(files)
         self._pools: dict[TableName, FilePool] = {}
         self._streams: dict[tuple[TableName, int | None], Stream] = {}
+        self._of_table: dict[TableName, list[tuple[bool, Stream]]] = defaultdict(list)
 
     def stream(self, schema: TableSchema) -> Stream | None:
         """The stream of a batch's rows, None if the store does not tell in which order they are to be."""
@@ -81,11 +82,17 @@ class Streams:
         found = self._streams.get((name, partition))
         if found is None:
             found = self._made(name, partition)
-            if found is None:
+            if found is None or self._shares(found, divided=partition is not None):
                 self.mixed[name] = None
-            else:
-                self._streams[name, partition] = found
+                return None
+            self._streams[name, partition] = found
+            self._of_table[name].append((partition is not None, found))
         return found
+
+    def _shares(self, stream: Stream, *, divided: bool) -> bool:
+        """True if the table was divided, or is no more, and its partitions had no folders: which files are whose?"""
+        others = [other for was_divided, other in self._of_table[stream.name] if was_divided != divided]
+        return any((stream.pool or other.pool) is not None for other in others)
 
     def _made(self, name: TableName, partition: int | None) -> Stream | None:
         """A stream over one dispatcher's files: those in its folders, or else those that begin with its changes."""
