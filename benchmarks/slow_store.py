@@ -64,12 +64,6 @@ class SlowStore:
             body = b"".join(bytes(part) for part in parts)
             self._seen.data(key, _commit_ts(body[: body.index(b"\n")]), _commit_ts(body[body.rindex(b"\n", 0, -1) :]))
 
-    def put(self, key: str, data: bytes) -> None:
-        time.sleep(PUT_SECONDS)
-        self._below.put(key, data)
-        if key.endswith(".index"):
-            self._seen.index(key)
-
     def replace(self, key: str, data: bytes, previous: str | None) -> str:
         time.sleep(PUT_SECONDS)
         version = self._below.replace(key, data, previous)

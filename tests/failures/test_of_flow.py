@@ -140,7 +140,7 @@ def test_09_a_local_clock_step_makes_dates_jump(tmp_path: Path, monkeypatch: pyt
     road = Road(tmp_path, {"file_size": "1KiB", "time_zone": "UTC", "upload_concurrency": 1}, clock=clock)
 
     def steps_back(call: str, key: str, when: str) -> None:
-        if call == "put" and key.endswith(".index") and when == "after":
+        if call == "replace" and key.endswith(".index") and when == "after":
             clock.step(-24 * 3600)
 
     faulty_store.install(monkeypatch, steps_back)
@@ -195,7 +195,7 @@ def test_11_an_interval_tick_sweeps_fresh_batches_into_tiny_files(lake: Lake, mo
         accepted.release()
 
     def indexed(call: str, key: str, when: str) -> None:
-        if call == "put" and key.endswith(".index") and when == "after":
+        if call == "replace" and key.endswith(".index") and when == "after":
             flushed.append(key.split("/")[1])
             due.set()
 

@@ -79,7 +79,7 @@ def dies_at(call: str, part: str, when: str) -> faulty_store.Hook:
 
 @pytest.mark.parametrize(
     ("call", "part", "when"),
-    [("put_if_absent", "CDC", "before"), ("put_if_absent", "CDC", "after"), ("put", "CDC.index", "after")],
+    [("put_if_absent", "CDC", "before"), ("put_if_absent", "CDC", "after"), ("replace", "CDC.index", "after")],
 )
 def test_01_index_before_data(road: Road, monkeypatch: pytest.MonkeyPatch, call: str, part: str, when: str) -> None:
     """Whenever it dies: an index that a reader can see names a file that is there, complete."""
@@ -132,7 +132,7 @@ def test_04_a_stale_cached_index_overwrites_files_or_is_probed_for_ever(
     theirs = [folder / f"CDC{number:06}.csv" for number in range(2, 202)]
 
     def interferes(call: str, key: str, when: str) -> None:
-        if call == "put" and key.endswith("CDC.index") and when == "after" and not theirs[0].exists():
+        if call == "replace" and key.endswith("CDC.index") and when == "after" and not theirs[0].exists():
             for path in theirs:
                 path.write_bytes(b"theirs")
             (folder / "meta/CDC.index").write_bytes(b"CDC000201.csv\n")
@@ -168,7 +168,7 @@ def test_12_path_states_grow_with_tables_and_versions_or_forget_a_number(tmp_pat
 def test_13_a_flush_fails_half_way(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
     """The data is there and its index is not: the next run finishes it, and nothing is stored twice."""
     with monkeypatch.context() as faults:
-        faulty_store.install(faults, dies_at("put", "CDC.index", "before"))
+        faulty_store.install(faults, dies_at("replace", "CDC.index", "before"))
         with pytest.raises((RunFailed, ExceptionGroup)):
             road.run(*lines(40))
     assert road.objects(".csv") == ["shop/t/5/CDC000001.csv"]

@@ -28,7 +28,7 @@ class Turns:
         self.clock, self.turns, self.count = clock, turns, 0
 
     def __call__(self, call: str, key: str, when: str) -> None:
-        if call == "put" and key.endswith(".index") and when == "after":
+        if call == "replace" and key.endswith(".index") and when == "after":
             self.count += 1
             self.clock.step(self.turns.get(self.count, 0.0))
 

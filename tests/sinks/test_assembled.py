@@ -147,8 +147,8 @@ STEPS: dict[str, Faults] = {
     "after the intent": _wrapped(State, "begin", "after"),
     "before the put": _at_the_store("put_if_absent", "CDC", "before"),
     "after the put": _at_the_store("put_if_absent", "CDC", "after"),
-    "before the index": _at_the_store("put", "CDC.index", "before"),
-    "after the index": _at_the_store("put", "CDC.index", "after"),
+    "before the index": _at_the_store("replace", "CDC.index", "before"),
+    "after the index": _at_the_store("replace", "CDC.index", "after"),
     "before the commit": _wrapped(State, "finish", "before"),
     "after the commit": _wrapped(State, "finish", "after"),
 }
@@ -227,7 +227,7 @@ def test_a_put_that_did_not_come_is_fenced_by_a_file_of_no_bytes(
 
 def test_a_file_that_fits_no_case_is_refused_by_name(lake: ParquetLake, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as faults:
-        faulty_store.install(faults, crash_at("put", "CDC.index", "before"))
+        faulty_store.install(faults, crash_at("replace", "CDC.index", "before"))
         with pytest.raises(RunFailed, match="Crash"):
             lake.run(rows("a", 1, 3), Promise(3))
     path = lake.root / FIRST

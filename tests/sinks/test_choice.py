@@ -154,7 +154,7 @@ def test_cached_the_store_is_not_asked_again(desk: Desk) -> None:
     assert desk.store.asked == [
         ("head", data_key(400, 2)),
         ("put_if_absent", data_key(400, 2)),
-        ("put", index),
+        ("replace", index),
     ]
 
 

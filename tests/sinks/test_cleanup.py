@@ -91,9 +91,9 @@ class Yard:
         for day in days:
             for number in range(1, files + 1):
                 self.store.put_if_absent(LAYOUT.data_file(f"{table}/{day}", "CDC", number, "csv"), [b"x" * 10], 10)
-            self.store.put(LAYOUT.index_file(f"{table}/{day}", "CDC"), b"CDC000001.csv\n")
+            self.store.replace(LAYOUT.index_file(f"{table}/{day}", "CDC"), b"CDC000001.csv\n", None)
         owner = table.rpartition("/")[0]
-        self.store.put(f"{owner}/meta/schema_445_0000000001.json", b"{}")
+        self.store.replace(f"{owner}/meta/schema_445_0000000001.json", b"{}", None)
 
     def left(self) -> list[str]:
         """The days that still have something."""

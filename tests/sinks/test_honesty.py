@@ -73,7 +73,7 @@ def test_the_checkpoint_is_never_ahead_at_any_sample(lake: Lake, monkeypatch: py
     count = 60
 
     def hook(call: str, key: str, when: str) -> None:
-        if call == "put" and "CDC.index" in key and when == ("before" if slow else "after"):
+        if call == "replace" and "CDC.index" in key and when == ("before" if slow else "after"):
             with lock:
                 samples.append(sample(lake, count))
 
@@ -154,7 +154,7 @@ def test_one_slow_table_does_not_stop_the_others(lake: Lake, monkeypatch: pytest
     def hook(call: str, key: str, when: str) -> None:
         if call == "put_if_absent" and "/t0/" in key and "CDC" in key and when == "before":
             assert go.wait(30)
-        if call == "put" and "CDC.index" in key and when == "after":
+        if call == "replace" and "CDC.index" in key and when == "after":
             done.add(key.split("/")[1])
             if done >= {"t1", "t2", "t3", "t4"}:
                 others.set()

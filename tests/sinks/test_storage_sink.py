@@ -175,8 +175,8 @@ STEPS = [
     ("put_if_absent", "schema_", "after"),
     ("put_if_absent", "CDC", "before"),
     ("put_if_absent", "CDC", "after"),
-    ("put", "CDC.index", "before"),
-    ("put", "CDC.index", "after"),
+    ("replace", "CDC.index", "before"),
+    ("replace", "CDC.index", "after"),
 ]
 
 
@@ -248,7 +248,7 @@ def test_a_put_that_came_after_all_is_recognised(lake: Lake, monkeypatch: pytest
 
 def test_a_file_that_fits_no_case_is_refused_by_name(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as faults:
-        faulty_store.install(faults, crash_at("put", "CDC.index", "before"))
+        faulty_store.install(faults, crash_at("replace", "CDC.index", "before"))
         with pytest.raises(RunFailed):
             lake.run(rows("a", 1, 3), Promise(3))
     (lake.root / "s/a/0/CDC00000000000000000001.csv").write_text("somebody else's")
@@ -342,7 +342,7 @@ def test_a_checkpoint_file_that_fails_while_the_run_ends_ends_it_with_the_error(
         stop(self, write=write)
 
     def hook(call: str, key: str, when: str) -> None:
-        if call == "put" and key == "metadata" and when == "before" and failures and lake.reached():
+        if call == "replace" and key == "metadata" and when == "before" and failures and lake.reached():
             assert ending.wait(30)
             failures.pop()
             raise Crash(key)

@@ -66,7 +66,7 @@ def test_of_two_that_find_the_root_empty_one_gets_it(
     assert lake.stored("s/a/0") == [1, 2, 3, 4, 5]
 
 
-STEPS = [(call, when) for call in ("put_if_absent", "put") for when in ("before", "after")]
+STEPS = [(call, when) for call in ("put_if_absent", "replace") for when in ("before", "after")]
 
 
 @pytest.mark.parametrize(("call", "when"), STEPS)

@@ -10,10 +10,20 @@ import pyarrow as pa
 import pytest
 
 from afterbay.errors import RunFailed
-from afterbay_nodes.storage.store import AlreadyExists, NotFound, ObjectInfo, ObjectStore, StoreOptions
+from afterbay_nodes.storage.advance import UNSEEN, advance
+from afterbay_nodes.storage.store import (
+    AlreadyExists,
+    Changed,
+    NotFound,
+    ObjectInfo,
+    ObjectStore,
+    Seen,
+    StoreOptions,
+)
 from tests.support.stores import Bench
 
 KEY = "shop/orders/445/2024-05-17/CDC00001.csv"
+INDEX = "shop/orders/445/meta/CDC.index"
 LARGE = (8 << 20) * 2 + 12345
 
 
@@ -22,6 +32,10 @@ def everything(store: ObjectStore) -> list[ObjectInfo]:
 
 
 class StoreConformance:
+    """`asks`: the store replaces an object only if it is the version that was seen."""
+
+    asks = True
+
     @pytest.fixture
     def store(self, bench: Bench) -> ObjectStore:
         store = bench.open()
@@ -102,24 +116,83 @@ class StoreConformance:
         assert max(sizes) <= 1 << 20
 
     def test_what_must_be_small_is_refused_when_it_is_not(self, store: ObjectStore) -> None:
-        store.put("metadata", b"x" * 100)
+        store.replace("metadata", b"x" * 100, None)
 
         with pytest.raises(RunFailed, match="has 100 bytes, over 99"):
             store.get("metadata", 99)
 
-    def test_put_replaces(self, store: ObjectStore) -> None:
-        store.put("shop/orders/445/meta/CDC.index", b"CDC00000000000000000001.csv\n")
-        store.put("shop/orders/445/meta/CDC.index", b"2\n")
+    def test_an_object_is_replaced_by_who_saw_its_version(self, store: ObjectStore) -> None:
+        first = store.replace(INDEX, b"CDC00000000000000000001.csv\n", None)
+        assert store.see(INDEX) == Seen(b"CDC00000000000000000001.csv\n", first)
 
-        assert store.get("shop/orders/445/meta/CDC.index") == b"2\n"
+        second = store.replace(INDEX, b"2\n", first)
+
+        assert store.see(INDEX) == Seen(b"2\n", second)
+        assert store.get(INDEX) == b"2\n"
+        assert store.replace(INDEX, b"3\n", store.see(INDEX).version) == store.see(INDEX).version
+
+    def test_what_is_there_already_counts_as_replaced_whoever_wrote_it(self, store: ObjectStore) -> None:
+        first = store.replace(INDEX, b"1\n", None)
+        second = store.replace(INDEX, b"2\n", first)
+
+        assert [store.replace(INDEX, b"2\n", version) for version in (first, second, None)] == [second] * 3
+        assert store.see(INDEX) == Seen(b"2\n", second)
+
+    def test_another_version_than_the_one_that_was_seen_is_left_as_it_is(self, store: ObjectStore) -> None:
+        """A store whose writes never come late, or that knows no such condition, does not ask and replaces."""
+        first = store.replace(INDEX, b"1\n", None)
+        second = store.replace(INDEX, b"2\n", first)
+
+        for version in (first, None):
+            if self.asks:
+                with pytest.raises(Changed, match=r"CDC\.index"):
+                    store.replace(INDEX, b"3\n", version)
+                assert store.see(INDEX) == Seen(b"2\n", second)
+            else:
+                store.replace(INDEX, b"3\n", version)
+                assert store.get(INDEX) == b"3\n"
+        store.delete([INDEX])
+        if self.asks:
+            with pytest.raises(Changed):
+                store.replace(INDEX, b"4\n", second)
+            assert store.head(INDEX) is None
+
+    def test_of_what_is_not_there_no_version_is_seen(self, store: ObjectStore) -> None:
+        with pytest.raises(NotFound, match=r"CDC\.index"):
+            store.see(INDEX)
+        store.replace(INDEX, b"x" * 100, None)
+        with pytest.raises(RunFailed, match="has 100 bytes, over 99"):
+            store.see(INDEX, 99)
+
+    def test_what_goes_forward_is_never_taken_back(self, store: ObjectStore) -> None:
+        """I1: content that is ahead is somebody else's, who is left what he wrote."""
+
+        def write(number: int, version: str | None) -> str:
+            return advance(store, INDEX, b"%d" % number, version, lambda found: int(found) < number)
+
+        first = write(1, UNSEEN)
+        assert write(1, UNSEEN) == first, "our own bytes, from a try whose answer was lost"
+        nine = write(9, first)
+        with pytest.raises(RunFailed, match=r"store\.ahead.*'shop/orders/445/meta/CDC\.index'.* b'5' there"):
+            write(5, UNSEEN)
+        assert store.see(INDEX) == Seen(b"9", nine)
+        write(12, UNSEEN)
+        assert store.get(INDEX) == b"12"
+        if self.asks:
+            with pytest.raises(RunFailed, match=r"store\.ahead"):
+                write(11, nine)  # what it saw last is not what is there
+            assert store.get(INDEX) == b"12"
+            assert write(13, nine) == store.see(INDEX).version
+            assert store.get(INDEX) == b"13"
 
     def test_a_replaced_object_is_seen_old_or_new_and_never_torn(self, store: ObjectStore) -> None:
-        store.put("metadata", b"0" * 1000)
+        version = store.replace("metadata", b"0" * 1000, None)
         done = threading.Event()
 
         def replace() -> None:
-            for number in range(30):
-                store.put("metadata", b"%d" % (number % 10) * 1000)
+            last = version
+            for number in range(1, 31):
+                last = store.replace("metadata", b"%d" % (number % 10) * 1000, last)
             done.set()
 
         seen = []
@@ -165,7 +238,7 @@ class StoreConformance:
     def test_a_key_that_could_leave_the_root_is_refused(self, store: ObjectStore, key: str) -> None:
         for refused in (
             lambda: store.put_if_absent(key, [b"x"], 1),
-            lambda: store.put(key, b"x"),
+            lambda: store.replace(key, b"x", None),
             lambda: store.get(key),
             lambda: store.head(key),
             lambda: store.delete([key]),

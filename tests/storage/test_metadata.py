@@ -64,7 +64,7 @@ def test_without_news_nothing_is_written(store: MemoryStore, clock: LeapingClock
     file.advance(5)
     file.finish()
 
-    assert store.count("put") == 1
+    assert store.count("replace") == 1
 
 
 def test_it_never_goes_back(store: MemoryStore, clock: LeapingClock) -> None:
@@ -81,7 +81,7 @@ def test_it_never_goes_back(store: MemoryStore, clock: LeapingClock) -> None:
 
 
 def test_it_does_not_go_below_what_the_store_shows(store: MemoryStore, clock: LeapingClock) -> None:
-    store.put("metadata", b'{"checkpoint-ts":100}')
+    store.objects["metadata"] = b'{"checkpoint-ts":100}'
     file = MetadataFile(store, clock)
     file.load()
     file.advance(99)
@@ -116,7 +116,7 @@ def test_a_root_has_one_mark(store: MemoryStore) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"checkpoint-ts":"1"}', b'{"checkpoint-ts":true}', b"\xff"])
 def test_a_file_that_holds_no_checkpoint_is_an_error(store: MemoryStore, clock: LeapingClock, content: bytes) -> None:
-    store.put("metadata", content)
+    store.objects["metadata"] = content
 
     with pytest.raises(RunFailed, match="'metadata' in memory:// holds no checkpoint"):
         MetadataFile(store, clock).load()
@@ -128,7 +128,9 @@ def test_a_write_that_fails_is_tried_again_at_the_next_turn(
     file = MetadataFile(store, clock)
     file.advance(7)
     with monkeypatch.context() as broken:
-        broken.setattr(store, "put", lambda key, data: (_ for _ in ()).throw(RunFailed("store.gave_up", "no")))
+        broken.setattr(
+            store, "replace", lambda key, data, previous: (_ for _ in ()).throw(RunFailed("store.gave_up", "no"))
+        )
         with pytest.raises(RunFailed):
             file.write_due()
 

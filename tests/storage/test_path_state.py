@@ -55,22 +55,22 @@ def test_a_new_directory_starts_at_one(store: MemoryStore) -> None:
 
 
 def test_a_directory_met_again_goes_on_after_what_the_state_gave_out(store: MemoryStore) -> None:
-    store.put(f"{FOLDER}/meta/CDC.index", b"CDC000007.csv\n")
+    store.objects[f"{FOLDER}/meta/CDC.index"] = b"CDC000007.csv\n"
 
     assert [first_after(store, given) for given in (7, 9)] == [8, 10]
 
 
 @pytest.mark.parametrize("given", [0, 6])
 def test_an_index_beyond_what_the_state_gave_out_is_refused(store: MemoryStore, given: int) -> None:
-    store.put(f"{FOLDER}/meta/CDC.index", b"CDC000007.csv\n")
+    store.objects[f"{FOLDER}/meta/CDC.index"] = b"CDC000007.csv\n"
 
     with pytest.raises(RunFailed, match=rf"state_older.*CDC000007\.csv.* no number above {given} .*I6"):
         first_after(store, given)
 
 
 def test_a_file_beyond_what_the_state_gave_out_is_refused(store: MemoryStore) -> None:
-    store.put(f"{FOLDER}/meta/CDC.index", b"CDC000007.csv\n")
-    store.put(file(8), b"theirs")
+    store.objects[f"{FOLDER}/meta/CDC.index"] = b"CDC000007.csv\n"
+    store.objects[file(8)] = b"theirs"
 
     with pytest.raises(RunFailed, match=rf"state_older.*'{file(8)}' exists"):
         first_after(store, 7)
@@ -79,8 +79,8 @@ def test_a_file_beyond_what_the_state_gave_out_is_refused(store: MemoryStore) ->
 
 
 def test_what_the_state_does_not_know_of_an_adopted_root_goes_on_after_its_index(store: MemoryStore) -> None:
-    store.put(f"{FOLDER}/meta/CDC.index", b"CDC000007.csv\n")
-    store.put(file(8), b"crashed before its index")
+    store.objects[f"{FOLDER}/meta/CDC.index"] = b"CDC000007.csv\n"
+    store.objects[file(8)] = b"crashed before its index"
 
     assert first_after(store, None) == 9
     assert store.count("see") == 1
@@ -105,7 +105,7 @@ def test_many_taken_numbers_of_an_adopted_root_cost_one_listing_and_a_gap_is_fil
     [b"", b"\n", b"CDC000007.json\n", b"CDC7.csv\n", b"CDC000007.csv\n\n", b"\xff\xfe", b"../CDC000007.csv\n"],
 )
 def test_an_index_that_names_no_file_is_an_error_that_names_the_index(store: MemoryStore, content: bytes) -> None:
-    store.put(f"{FOLDER}/meta/CDC.index", content)
+    store.objects[f"{FOLDER}/meta/CDC.index"] = content
 
     with pytest.raises(RunFailed, match=f"the index '{FOLDER}/meta/CDC.index' .* names no file"):
         first_after(store, 7)
@@ -113,7 +113,7 @@ def test_an_index_that_names_no_file_is_an_error_that_names_the_index(store: Mem
 
 def test_an_index_is_read_as_it_is_written(store: MemoryStore) -> None:
     name = LAYOUT.file_name("CDC", 12_345_678, "csv")
-    store.put(f"{FOLDER}/meta/CDC.index", index_content(name))
+    store.objects[f"{FOLDER}/meta/CDC.index"] = index_content(name)
 
     assert read_index(store, LAYOUT, FOLDER, "CDC", "csv")[0] == 12_345_678
 
@@ -131,7 +131,7 @@ def take(store: MemoryStore, state: PathState, today: str, given: int | None = 0
     """Takes a name and stores file and index under it, as a flush does."""
     place = state.next_file(store, LAYOUT, orders(), "CDC", "csv", today, known(given))
     store.put_if_absent(place.key, [b"x"], 1)
-    store.put(place.index_key, place.index_content)
+    store.objects[place.index_key] = place.index_content
     return place
 
 
@@ -171,7 +171,7 @@ def test_a_position_of_another_version_says_nothing_of_this_one(store: MemorySto
 
 
 def test_the_state_is_ahead_of_an_index_that_was_not_written(store: MemoryStore) -> None:
-    store.put(file(3), b"x")
+    store.objects[file(3)] = b"x"
 
     assert take(store, resolved(store, StoredPosition(LAST, FOLDER, 3)), "2024-05-17", 3).number == 4
 
@@ -344,7 +344,7 @@ def test_churn_of_tables_versions_and_clocks_never_reuses_a_number_nor_resets_an
             place = state.next_file(store, LAYOUT, schema, "CDC", "csv", today, lambda at: last_of.get(at, 0))
             last_of[place.directory] = place.number
             store.put_if_absent(place.key, [b"x"], 1)  # raises if it was given out before
-            store.put(place.index_key, place.index_content)
+            store.objects[place.index_key] = place.index_content
             states.unpin(key)
             assert place.directory >= newest.get(key[0], "")
             newest[key[0]] = place.directory

@@ -78,7 +78,7 @@ def test_a_relative_path_is_below_the_current_directory(tmp_path: Path, monkeypa
     assert isinstance(store, LocalStore)
     store.check()
     monkeypatch.chdir("/")
-    store.put("metadata", b"x")
+    store.replace("metadata", b"x", None)
     store.close()
 
     assert (tmp_path / "out/metadata").read_bytes() == b"x"
@@ -100,7 +100,7 @@ def test_noop_takes_everything_and_keeps_nothing() -> None:
     store.check()
     store.put_if_absent("a.csv", [b"x"], 1)
     store.put_if_absent("a.csv", [b"x"], 1)
-    store.put("metadata", b"x")
+    store.replace("metadata", b"x", None)
 
     assert store.head("a.csv") is None
     assert list(store.list("")) == []

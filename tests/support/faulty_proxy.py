@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -53,12 +53,13 @@ class Request:
 class Proxy:
     """`choose` gives each request its fault; the default is none. `seen` holds all requests, in order.
 
-    A dripping answer calls `before_drip` before each byte of its first `drips` (None: it goes on and on).
+    `ignored`: headers that the store does not know. A dripping answer calls `before_drip` before each byte of its first
+    `drips` (None: it goes on and on).
     """
 
     address: str = ""
     choose: Callable[[Request], Fault] = lambda request: Fault.NONE
-    ignore_conditions: bool = False
+    ignored: Sequence[str] = ()
     seen: list[Request] = field(default_factory=list)
     held: list[Callable[[], int]] = field(default_factory=list)
     before_drip: Callable[[], object] = lambda: None
@@ -123,9 +124,8 @@ def faulty_proxy(target: str) -> Iterator[Proxy]:
                 proxy.released.wait()
                 self.close_connection = True
                 return
-            if proxy.ignore_conditions:
-                del self.headers["If-None-Match"]
-                del self.headers["If-Match"]
+            for header in proxy.ignored:
+                del self.headers[header]
             passed_on = (self.command, self.path, body, dict(self.headers))
             if fault is Fault.LATE:
                 proxy.held.append(lambda: ask(*passed_on)[0].status)

@@ -38,15 +38,10 @@ class FaultyStore:
         self.inner.put_if_absent(key, parts, size)
         self.hook("put_if_absent", key, "after")
 
-    def put(self, key: str, data: bytes) -> None:
-        self.hook("put", key, "before")
-        self.inner.put(key, data)
-        self.hook("put", key, "after")
-
     def replace(self, key: str, data: bytes, previous: str | None) -> str:
-        self.hook("put", key, "before")
+        self.hook("replace", key, "before")
         version = self.inner.replace(key, data, previous)
-        self.hook("put", key, "after")
+        self.hook("replace", key, "after")
         return version
 
     def see(self, key: str, limit: int = 1 << 20) -> Seen:

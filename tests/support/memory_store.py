@@ -39,16 +39,13 @@ class MemoryStore:
             raise AlreadyExists(key, self.display)
         self.objects[key] = b"".join(bytes(view) for view in flat(parts, size, key))
 
-    def put(self, key: str, data: bytes) -> None:
-        self.asked.append(("put", key))
-        self.objects[key] = data
-
     def replace(self, key: str, data: bytes, previous: str | None) -> str:
         """As S3: the version is a digest of the content."""
+        self.asked.append(("replace", key))
         now = self.objects.get(key)
         if now != data and previous != (None if now is None else _version(now)):
             raise Changed(key, self.display)
-        self.put(key, data)
+        self.objects[key] = data
         return _version(data)
 
     def see(self, key: str, limit: int = SMALL_OBJECT) -> Seen:

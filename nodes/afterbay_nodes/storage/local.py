@@ -103,22 +103,18 @@ class LocalStore:
         if failed:
             self._retry.run("sync", key, partial(self._tree.inside, directory, sync), judge)
 
-    def put(self, key: str, data: bytes) -> None:
-        """See `ObjectStore.put`."""
+    def replace(self, key: str, data: bytes, previous: str | None) -> str:
+        """See `ObjectStore.replace`. A rename is done when its call is over: none comes late, and nothing is asked."""
         directory, name = self._place(key)
         views = flat([data], len(data), key)
 
-        def replace(folder: Folder) -> None:
+        def rename(folder: Folder) -> None:
             with closing(self._named_draft(views)) as draft:
                 folder.anchor()
                 draft.rename(name, folder.descriptor)
             os.fsync(folder.descriptor)
 
-        self._retry.run("put", key, partial(self._tree.inside, directory, replace), judge)
-
-    def replace(self, key: str, data: bytes, previous: str | None) -> str:
-        """See `ObjectStore.replace`. A rename is done when its call is over: none comes late, and nothing is asked."""
-        self.put(key, data)
+        self._retry.run("put", key, partial(self._tree.inside, directory, rename), judge)
         return "-"
 
     def see(self, key: str, limit: int = SMALL_OBJECT) -> Seen:

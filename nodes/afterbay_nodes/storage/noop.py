@@ -24,10 +24,6 @@ class NoopStore:
         levels(key)
         flat(parts, size, key)
 
-    def put(self, key: str, data: bytes) -> None:
-        """Checks the key."""
-        levels(key)
-
     def replace(self, key: str, data: bytes, previous: str | None) -> str:
         """Checks the key."""
         levels(key)

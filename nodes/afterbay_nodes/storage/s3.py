@@ -110,12 +110,6 @@ class S3Store:
             upload = MultipartPut(self._requests, self._retry, key, name, self._condition, settle)
             upload.run(views, size, self._options.part_concurrency)
 
-    def put(self, key: str, data: bytes) -> None:
-        """See `ObjectStore.put`."""
-        name = self._name(key)
-        views = flat([data], len(data), key)
-        self._retry.run("put", key, lambda: self._requests.send(name, views, {}), judge)
-
     def replace(self, key: str, data: bytes, previous: str | None) -> str:
         """See `ObjectStore.replace`. The version is the ETag.
 

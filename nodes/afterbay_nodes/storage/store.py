@@ -119,16 +119,13 @@ class ObjectStore(Protocol):
         """
         ...
 
-    def put(self, key: str, data: bytes) -> None:
-        """Stores `data`, replacing what is there in one step: a reader sees the old bytes or the new ones."""
-        ...
-
     def replace(self, key: str, data: bytes, previous: str | None) -> str:
-        """As `put`, but only if the object is still the version `previous` (None: if there is none). Gives the new one.
+        """Stores `data`, if the object is still the version `previous` (None: if there is none). Gives the new one.
 
-        A write that was given up, by this process or a dead one, can therefore not arrive later over a newer one. An
-        object that holds `data` already counts as done, whoever wrote it. Raises Changed if it is another version. A
-        store whose writes never come late, or which knows no conditions, does not ask.
+        It is one step: a reader sees the old bytes or the new ones. A write that was given up, by this process or a
+        dead one, can therefore not arrive later over a newer one. An object that holds `data` already counts as done,
+        whoever wrote it. Raises Changed if it is another version. A store whose writes never come late, or which
+        knows no conditions, does not ask.
         """
         ...
 
