@@ -123,7 +123,7 @@ def test_03_a_part_fails_and_the_object_is_completed_without_it(
 def test_04_a_stale_cached_index_overwrites_files_or_is_probed_for_ever(
     road: Road, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody else writes 200 files behind this run's first: that ends it, by one question more, and none is touched."""
+    """Somebody else writes 200 files behind this run's first: that ends it by one question, and none is touched."""
     folder = road.lake / "shop/t/5"
     asked: list[str] = []
     head, listing = LocalStore.head, LocalStore.list
