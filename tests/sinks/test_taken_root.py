@@ -102,6 +102,8 @@ def test_a_crash_before_the_mark_loses_the_root_to_who_came_meanwhile(
     refused(lake)
     other.run(*SECOND)
     assert lake.stored("s/a/0") == [1, 2, 3, 4, 5]
+    lake.run(*FIRST, adopt=True)  # its claim was given back: it is asked as a fresh state is
+    assert lake.stored("s/a/0") == [1, 2, 3, 4, 5, 1, 2, 3]
 
 
 def test_a_root_that_was_emptied_before_anything_was_stored_is_taken_again(lake: Lake, other: Lake) -> None:

@@ -17,7 +17,7 @@ from afterbay_nodes.storage.s3_body import TookTooLong
 from afterbay_nodes.storage.s3_options import S3Options
 from afterbay_nodes.storage.store import AlreadyExists, ObjectInfo, ObjectStore, StoreOptions
 from afterbay_nodes.storage.uri import parse_uri
-from tests.support.faulty_proxy import Fault, Proxy, faulty_proxy
+from tests.support.faulty_proxy import Fault, Proxy, Request, faulty_proxy
 from tests.support.stores import SECRET, Bench, s3_server, s3_uri
 
 KEY = "shop/orders/445/CDC00001.csv"
@@ -205,6 +205,27 @@ def test_a_cancel_ends_an_upload_and_its_retries(bench: Bench, proxy: Proxy, bod
     after = bench.open()
     assert unfinished(after) == []
     after.close()
+
+
+def test_an_upload_that_cannot_be_given_up_is_told_after_a_cancel_too(
+    bench: Bench, proxy: Proxy, body: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No cancel ends the request that tidies up before its answer is read."""
+    cancel = Cancel(bench.clock)
+    store = open_store(bench.uri, clock=bench.clock, meter=bench.meter, cancel=cancel)
+
+    def choose(request: Request) -> Fault:
+        if request.method == "DELETE":
+            return Fault.FORBID
+        if "partNumber=2" in request.query:
+            cancel.set()
+        return Fault.NONE
+
+    proxy.choose = choose
+    with caplog.at_level(logging.WARNING), pytest.raises(Cancelled):
+        store.put_if_absent(KEY, [body], LARGE)
+    assert "stays behind: AccessDenied" in caplog.text
+    store.close()
 
 
 @pytest.mark.parametrize("part", [Fault.DRIP_HEAD, Fault.DRIP_BODY])

@@ -71,8 +71,6 @@ def call(arguments: Sequence[str]) -> int:
         message = error.format_message().replace(": Value error, ", ": ")
         refused = PipelineInvalid("call.invalid", message, hint=f"see '{path} --help'")
         failure = Failure.of(refused)
-    except typer.Abort:
-        raise KeyboardInterrupt from None  # what click makes of it
     except Exception as error:
         failure = Failure.of(error)
     failure.tell(as_json=as_json)
