@@ -226,6 +226,11 @@ def test_an_upload_that_cannot_be_given_up_is_told_after_a_cancel_too(
         store.put_if_absent(KEY, [body], LARGE)
     assert "stays behind: AccessDenied" in caplog.text
     store.close()
+    proxy.choose = lambda request: Fault.NONE
+    after = bench.open()
+    after.sweep()
+    assert unfinished(after) == []
+    after.close()
 
 
 @pytest.mark.parametrize("part", [Fault.DRIP_HEAD, Fault.DRIP_BODY])
