@@ -139,28 +139,41 @@ class Pipeline:
         return plan_of(self._draft, Registry.installed if own is None else lambda: own)
 
     def start(
-        self, *, until: Until | str | float | None = None, adopt: bool = False, telemetry: Telemetry | None = None
+        self,
+        *,
+        until: Until | str | float | None = None,
+        adopt: bool = False,
+        wait: bool | str | float = False,
+        telemetry: Telemetry | None = None,
     ) -> Run:
-        """Compiles, starts and returns at once. For `until` see :meth:`run`.
+        """Compiles, starts and returns at once, or when the wait is over. For `until` and `wait` see :meth:`run`.
 
         `adopt`: a fresh state may take over a root that is not empty. Raises PipelineInvalid or EnvironmentRefused.
         """
-        end = parse_until(until)
+        end, seconds = parse_until(until), parse_wait(wait)
         plan = self.compile()
         from afterbay.runtime.run import start
+        from afterbay.runtime.takeover import patience
 
-        return start(plan, until=end, adopt=adopt, telemetry=telemetry)
+        return start(plan, until=end, adopt=adopt, telemetry=telemetry, patience=patience(plan.state_dir, seconds))
 
     def run(
-        self, *, until: Until | str | float | None = None, adopt: bool = False, telemetry: Telemetry | None = None
+        self,
+        *,
+        until: Until | str | float | None = None,
+        adopt: bool = False,
+        wait: bool | str | float = False,
+        telemetry: Telemetry | None = None,
     ) -> RunReport:
         """Runs to the end that `until` names, and tells what was done. An interrupt cancels the run.
 
         `until`: `"end"`, `"caught-up"`, `"forever"`, or a duration (`"30s"`, or seconds) for which it goes on as with
-        `"forever"`; None: `"end"` if every source ends by itself, else `"forever"`. Raises AfterbayError, or an
-        ExceptionGroup of them if several things failed.
+        `"forever"`; None: `"end"` if every source ends by itself, else `"forever"`.
+        `wait`: while another run has the state, wait for its end: for ever (True), for a duration (`"5m"`, or seconds),
+        or not at all; who is waited for is logged as a warning. Raises AfterbayError, or an ExceptionGroup of them if
+        several things failed.
         """
-        run = self.start(until=until, adopt=adopt, telemetry=telemetry)
+        run = self.start(until=until, adopt=adopt, wait=wait, telemetry=telemetry)
         try:
             report = run.wait()
         except (KeyboardInterrupt, SystemExit):
@@ -184,4 +197,20 @@ def parse_until(until: Until | str | float | None) -> Until | float | None:
             "until.invalid",
             f"a run cannot go on until '{visible(str(until))}'",
             hint="say end, caught-up, forever, or a duration such as 30s",
+        ) from error
+
+
+def parse_wait(wait: bool | str | float) -> float | None:
+    """How many seconds a start may wait for its state: 0 for not at all, None for ever. Raises PipelineInvalid."""
+    if isinstance(wait, bool):
+        return None if wait else 0.0
+    if wait == "forever":
+        return None
+    try:
+        return parse_duration(wait)
+    except ValueError as error:
+        raise PipelineInvalid(
+            "wait.invalid",
+            f"a start cannot wait for '{visible(str(wait))}'",
+            hint="say forever, or a duration such as 30s",
         ) from error

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -94,6 +96,23 @@ def test_the_lock_ends_with_its_process(tmp_path: Path) -> None:
     killed = subprocess.run([sys.executable, "-c", hold, str(tmp_path / "spool")], check=False)
     assert killed.returncode < 0
     Folder.claim(tmp_path / "spool").release()
+
+
+def test_a_process_that_is_dying_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A takeover after SIGKILL: the kernel frees the state's lock first, and the spool's a moment later."""
+    Folder.claim(tmp_path / "spool").release()
+    held = os.open(tmp_path / "spool" / "spool.lock", os.O_RDWR)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    looks: list[float] = []
+
+    def passes(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 3:
+            os.close(held)
+
+    monkeypatch.setattr(time, "sleep", passes)
+    Folder.claim(tmp_path / "spool").release()
+    assert len(looks) == 3
 
 
 def test_a_path_that_is_a_file_is_refused(tmp_path: Path) -> None:

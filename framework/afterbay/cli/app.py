@@ -33,7 +33,7 @@ app = typer.Typer(
     epilog=EXAMPLES,
 )
 node_app = typer.Typer(rich_markup_mode=None, help="The node types that pipelines can use.", epilog=nodes.EXAMPLES)
-app.command("run", epilog=run.EXAMPLES)(run.run)
+app.command("run", cls=run.RunCommand, epilog=run.EXAMPLES)(run.run)
 app.command("validate", epilog=validate.EXAMPLES)(validate.validate)
 app.command("plan", epilog=plan.EXAMPLES)(plan.plan)
 app.command("graph", epilog=graph.EXAMPLES)(graph.graph)

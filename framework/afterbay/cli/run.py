@@ -7,13 +7,15 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from afterbay.cli import console
 from afterbay.cli.called_as import called_as
 from afterbay.cli.failure import Failure
+from afterbay.cli.optional_value import with_wait
 from afterbay.cli.options import AsJson, PipelineFile, StateDir
 from afterbay.cli.progress import LogLevel, attach_logs, detach_logs, open_progress
 from afterbay.cli.summary import summary
@@ -23,14 +25,23 @@ from afterbay.errors import Diagnostic, PipelineInvalid
 if TYPE_CHECKING:
     from afterbay.compile.plan import Plan
 
+
+class RunCommand(TyperCommand):
+    """`--wait` may have a duration, or none."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, with_wait(args))
+
+
 EXAMPLES = """\b
 Examples:
   afterbay run pipelines/quickstart.yaml          to the end of its source
   afterbay run orders.yaml --until 10m            ten minutes, then drain
   afterbay run orders.yaml --state /var/lib/orders --json > report.json
+  afterbay run orders.yaml --wait 5m              take over from the run that goes on, when it ends
 
 \b
-One SIGINT or SIGTERM drains and exits 0; a second one stops at once (130, 143).
+One SIGINT or SIGTERM drains and exits 0; a second one, or one while it waits, stops at once (130, 143).
 Exit codes: 0 ok, 1 the run failed, 2 the pipeline or call is invalid, 3 the environment refused.
 """
 
@@ -52,6 +63,14 @@ def run(
             "--adopt", help="Let a fresh state take over a sink root that is not empty. May store changes twice."
         ),
     ] = False,
+    wait: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[DURATION]",
+            help="While another run has the state, wait for its end, then take over. Default: for ever.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary, only problems.")] = False,
     log_level: Annotated[LogLevel, typer.Option(help="The least severe log record that is shown.")] = LogLevel.WARNING,
@@ -64,11 +83,12 @@ def run(
     A run goes on where the last one stopped: its state directory remembers how far it came. Progress and logs go to
     stderr, the summary (or with --json the report) to stdout.
     """
-    from afterbay.pipeline import Pipeline, parse_until
+    from afterbay.pipeline import Pipeline, parse_until, parse_wait
     from afterbay.runtime.run import start
+    from afterbay.runtime.takeover import patience
     from afterbay.telemetry import Telemetry
 
-    limit, ends = _stop_timeout(stop_timeout), parse_until(until)
+    limit, ends, seconds = _stop_timeout(stop_timeout), parse_until(until), parse_wait(wait or False)
     plan = Pipeline.from_yaml(pipeline, state=state).compile()
     telemetry = Telemetry(plan.name)
     with StopSignals() as signals:
@@ -77,7 +97,8 @@ def run(
         if not quiet:
             progress.say(places(plan))
         try:
-            handle = start(plan, until=ends, adopt=adopt, telemetry=telemetry)
+            waits = patience(plan.state_dir, seconds, say=progress.say, look=signals.stop_waiting)
+            handle = start(plan, until=ends, adopt=adopt, telemetry=telemetry, patience=waits)
             signals.started()
             ended = supervise(handle, signals, progress, stop_timeout=limit, monotonic=time.monotonic)
         except Exception as error:

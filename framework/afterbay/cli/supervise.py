@@ -77,6 +77,11 @@ class StopSignals:
         """The run exists: from now on `supervise` acts on what arrives."""
         self._starting = False
 
+    def stop_waiting(self) -> None:
+        """For a start that waits for another run: nothing was begun, so the first signal ends it. Raises SystemExit."""
+        if self.received:
+            raise SystemExit(128 + self.received[0])
+
     def _arrived(self, number: int, _: FrameType | None) -> None:
         self.received.append(signal.Signals(number))
         if self._starting and len(self.received) > 1:

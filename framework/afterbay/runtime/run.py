@@ -30,6 +30,7 @@ from afterbay.runtime.barrier import BarrierStatus
 from afterbay.runtime.outlet import StopSwitch
 from afterbay.runtime.report import Outcome, RunReport
 from afterbay.runtime.scope import Scope, stack_of
+from afterbay.state.lock import Patience
 from afterbay.state.store import State
 from afterbay.telemetry import Telemetry
 
@@ -46,8 +47,9 @@ def start(
     adopt: bool = False,
     telemetry: Telemetry | None = None,
     clock: Clock | None = None,
+    patience: Patience | None = None,
 ) -> Run:
-    """Starts `plan` and returns at once.
+    """Starts `plan` and returns at once; with `patience` as soon as no other run has its state.
 
     `until`: when it ends by itself, or seconds, for which it follows its sources as with `forever`; None: `end` if
     every source ends by itself, else `forever`.
@@ -68,6 +70,7 @@ def start(
             identity=plan.identity(),
             clock=clock,
             recognises=plan.recognises,
+            patience=patience,
         )
         undo.callback(state.close)
         assembly = assemble(

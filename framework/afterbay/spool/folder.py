@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from afterbay.printable import visible
 LOCK_FILE = "spool.lock"
 CATALOG_FILE = "spool.db"
 _CATALOG_FILES = frozenset({CATALOG_FILE, *(f"{CATALOG_FILE}-{part}" for part in ("wal", "shm", "journal"))})
+_DYING_LOOKS, _DYING_SECONDS = 200, 0.01
 _SEGMENT = re.compile(r"segment-[0-9a-f]{16}\.spool")
 
 
@@ -87,16 +89,23 @@ def _foreign(path: Path, name: str) -> EnvironmentRefused:
 
 
 def _lock(path: Path, lock: int) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip()
-        raise EnvironmentRefused(
-            "spool.locked",
-            f"the spool's folder {path} is in use by process {visible(holder) or 'unknown'}",
-            place=Place(file=str(path)),
-            hint="each spool of each pipeline needs a folder of its own: change dir, or stop that run",
-        ) from error
+    for look in range(_DYING_LOOKS):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip()
+            # A process that was killed gives its files back one after the other: a run that takes over as soon as the
+            # state is free may find its spool still held. We ourselves are not about to die.
+            if look + 1 < _DYING_LOOKS and holder != str(os.getpid()):
+                time.sleep(_DYING_SECONDS)
+                continue
+            raise EnvironmentRefused(
+                "spool.locked",
+                f"the spool's folder {path} is in use by process {visible(holder) or 'unknown'}",
+                place=Place(file=str(path)),
+                hint="each spool of each pipeline needs a folder of its own: change dir, or stop that run",
+            ) from error
+        break
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
 

@@ -2,7 +2,8 @@
 
 The kernel frees it when the process ends, by SIGKILL too. The file stays where it is: removing it would let two runs
 lock two files of one name. Whether it is locked is asked by a shared lock held for an instant, which a starting run
-must not take for another run: see `_acquire`.
+must not take for another run: see `_acquire`. A run that is to take over from another one asks again and again until
+the other has gone (`Patience`): the kernel's own wait could not be ended by a deadline or a signal of any thread.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import fcntl
 import json
 import os
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +22,9 @@ from afterbay.clock import Clock
 from afterbay.errors import EnvironmentRefused
 
 LOCK_FILE = "lock"
+LOOK_SECONDS = 0.05
+"""Between two looks of who waits: the gap that a takeover has at most."""
+
 _LARGEST_HOLDER = 4096  # bytes
 
 
@@ -35,6 +40,17 @@ class Holder:
         return f"process {self.pid} on {self.host}, running since {self.started_at}"
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How a start waits for another run's end: for `seconds`, or for ever (None).
+
+    `look` is called with the holder (None: not known) before each wait. What it raises ends the waiting.
+    """
+
+    seconds: float | None
+    look: Callable[[Holder | None], None]
+
+
 class DirectoryLock:
     """The lock of one state directory. Owns the file descriptor; belongs to the `State` that took it."""
 
@@ -42,8 +58,11 @@ class DirectoryLock:
         self._descriptor: int | None = descriptor
 
     @classmethod
-    def acquire(cls, directory: Path, clock: Clock) -> DirectoryLock:
-        """Takes the lock of `directory`, which must exist. Raises EnvironmentRefused (`state.locked`, `.folder`)."""
+    def acquire(cls, directory: Path, clock: Clock, patience: Patience | None = None) -> DirectoryLock:
+        """Takes the lock of `directory`, which must exist; with `patience` waits for it.
+
+        Raises EnvironmentRefused (`state.locked`, `state.folder`, `state.lock`), and what `patience.look` raises.
+        """
         path = directory / LOCK_FILE
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -54,7 +73,7 @@ class DirectoryLock:
                 hint="give the user that runs the pipeline write access to the state directory, or choose another",
             ) from error
         try:
-            _acquire(descriptor, path)
+            _wait(descriptor, path, clock, patience)
             holder = Holder(os.getpid(), socket.gethostname(), clock.now().isoformat(timespec="seconds"))
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, json.dumps(asdict(holder)).encode(), 0)
@@ -96,7 +115,34 @@ def lock_state(directory: Path) -> LockState:
         os.close(descriptor)
 
 
-def _acquire(descriptor: int, path: Path) -> None:
+def _wait(descriptor: int, path: Path, clock: Clock, patience: Patience | None) -> None:
+    if patience is None:
+        if (held := _acquire(descriptor, path)) is not None:
+            raise _in_use(path, held.holder, "")
+        return
+    pause = threading.Condition()
+    started = clock.monotonic()
+    while (held := _acquire(descriptor, path)) is not None:
+        if patience.seconds is not None and clock.monotonic() - started >= patience.seconds:
+            raise _in_use(path, held.holder, f", still after {patience.seconds:g} s of waiting")
+        patience.look(held.holder)
+        with pause:
+            clock.wait(pause, LOOK_SECONDS)
+
+
+def _in_use(path: Path, holder: Holder | None, still: str) -> EnvironmentRefused:
+    who = str(holder) if holder is not None else "another process"
+    return EnvironmentRefused(
+        "state.locked",
+        f"the state directory {path.parent} is in use by {who}{still}: two runs on one state would store changes twice "
+        "(I6)",
+        hint="stop that run, or let this one wait for its end (`afterbay run --wait`); a pipeline of its own needs a "
+        "state directory of its own",
+    )
+
+
+def _acquire(descriptor: int, path: Path) -> LockState | None:
+    """Takes the lock; else tells who has it."""
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -109,17 +155,11 @@ def _acquire(descriptor: int, path: Path) -> None:
                 hint="put the state directory on a local disk",
             ) from error
         else:
-            return
+            return None
         # A shared lock that we get too means that only askers hold it, for an instant each: try again.
         with _shared(descriptor) as free:
             if not free:
-                holder = _read_holder(descriptor)
-                who = str(holder) if holder is not None else "another process"
-                raise EnvironmentRefused(
-                    "state.locked",
-                    f"the state directory {path.parent} is in use by {who}",
-                    hint="stop that run or wait for its end; a pipeline of its own needs a state directory of its own",
-                )
+                return LockState(True, _read_holder(descriptor))
         os.sched_yield()
 
 

@@ -26,7 +26,7 @@ from afterbay.state.codec import check_count, check_text, decode_object, encode_
 from afterbay.state.database import Connect, connect, create_directory, open_database, refusal, unreadable
 from afterbay.state.history import SchemaHistory, SchemaRecord
 from afterbay.state.identity import Recognises, check_identity, check_pipeline
-from afterbay.state.lock import DirectoryLock
+from afterbay.state.lock import DirectoryLock, Patience
 from afterbay.state.owner import Owner
 from afterbay.state.records import Intent, OpenIntent, Restart
 from afterbay.state.tables import Tables
@@ -67,9 +67,11 @@ class State:
         clock: Clock,
         recognises: Recognises = lambda *_: False,
         connector: Connect = connect,
+        patience: Patience | None = None,
     ) -> State:
         """Locks the directory (made if missing), migrates the database, checks whose it is, loads `restart`.
 
+        With `patience` it waits for the end of another run that has the directory.
         `identity`: node -> {option: value}, plain JSON data. Files can be begun, finished and withdrawn from now on,
         so that sinks settle what a dead run left open; the checkpoint moves from `start` on. What `recognises` lets
         pass is replaced by what is given at `start`, when the sinks have looked at their roots.
@@ -78,7 +80,7 @@ class State:
         """
         create_directory(directory)
         with ExitStack() as undo:
-            lock = DirectoryLock.acquire(directory, clock)
+            lock = DirectoryLock.acquire(directory, clock, patience)
             undo.callback(lock.release)
             connection = open_database(directory, connector)
             undo.callback(connection.close)
