@@ -288,12 +288,14 @@ class StoredPosition:
     """The last change of a dispatcher that a sink has stored, and the file it went to ("" and 0: none yet).
 
     `size` is that file's in bytes, -1 if it was not noted.
+    `counted`: the store did not tell which changes at `row.commit_ts` it has, but that there are `row.ordinal` + 1.
     """
 
     row: RowPosition
     directory: str = ""
     number: int = 0
     size: int = -1
+    counted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,7 @@ def test_a_process_that_is_dying_is_waited_for(tmp_path: Path, monkeypatch: pyte
     """A takeover after SIGKILL: the kernel frees the state's lock first, and the spool's a moment later."""
     Folder.claim(tmp_path / "spool").release()
     held = os.open(tmp_path / "spool" / "spool.lock", os.O_RDWR)
+    os.pwrite(held, b"1\n".ljust(20), 0)  # of another process
     fcntl.flock(held, fcntl.LOCK_EX)
     looks: list[float] = []
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from afterbay import __version__
-from afterbay.cli import console, graph, init, nodes, plan, run, schema, status, validate
+from afterbay.cli import console, graph, init, nodes, plan, run, schema, state, status, validate
 from afterbay.cli.failure import Failure
 from afterbay.cli.pack_verbs import Verbs
 from afterbay.errors import PipelineInvalid
@@ -43,6 +43,11 @@ app.command("init", epilog=init.EXAMPLES)(init.init)
 node_app.command("list", epilog=nodes.EXAMPLES)(nodes.list_types)
 node_app.command("show", epilog=nodes.EXAMPLES)(nodes.show)
 app.add_typer(node_app, name="nodes")
+state_app = typer.Typer(rich_markup_mode=None, help="What a pipeline remembers.", epilog=state.EXAMPLES)
+state_app.command("show", epilog=state.EXAMPLES)(state.show)
+state_app.command("export", epilog=state.EXAMPLES)(state.export)
+state_app.command("reset", epilog=state.EXAMPLES)(state.reset)
+app.add_typer(state_app, name="state")
 
 
 def _version(wanted: bool) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from afterbay.errors import EnvironmentRefused
+from afterbay.errors import EnvironmentRefused, PipelineInvalid
 from afterbay.printable import visible, visible_lines
 
 
@@ -52,6 +52,21 @@ def document(text: str, output: Path | None) -> None:
             hint="choose another file with --output, or leave it out to print on stdout",
         ) from error
     note(f"wrote {output}")
+
+
+def confirmed(question: str, *, yes: bool) -> bool:
+    """Whether the answer on the terminal is yes; `yes` answers it in a script.
+
+    Raises PipelineInvalid where nobody can be asked: what cannot be taken back is not done by chance.
+    """
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise PipelineInvalid(
+            "call.unconfirmed", "there is no terminal to ask for confirmation on", hint="say --yes in a script"
+        )
+    note(f"{question} [y/N]")
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

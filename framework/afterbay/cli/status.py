@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from afterbay.cli import console
 from afterbay.cli.amounts import count, plural, size, wall_time
 from afterbay.cli.options import AsJson, StateDir
-from afterbay.errors import PipelineInvalid
+from afterbay.cli.which_state import MaybePipeline, declared, state_directory
 
 if TYPE_CHECKING:
     from afterbay.pipeline import Pipeline
@@ -25,9 +22,7 @@ Examples:
 
 
 def status(
-    pipeline: Annotated[
-        Path | None, typer.Argument(metavar="[PIPELINE]", help="The pipeline file (YAML).", show_default=False)
-    ] = None,
+    pipeline: MaybePipeline = None,
     state: StateDir = None,
     as_json: AsJson = False,
 ) -> int:
@@ -38,9 +33,9 @@ def status(
     """
     from afterbay.state.status import read_status
 
-    declared = _declared(pipeline)
-    found = read_status(_directory(declared, state))
-    times = _times(declared, found)
+    known = declared(pipeline)
+    found = read_status(state_directory(known, state, "status"))
+    times = _times(known, found)
     if as_json:
         console.data({**found.to_dict(), "checkpoint_times": times})
     else:
@@ -48,35 +43,17 @@ def status(
     return 0
 
 
-def _declared(pipeline: Path | None) -> Pipeline | None:
-    from afterbay.pipeline import Pipeline
-
-    return None if pipeline is None else Pipeline.from_yaml(pipeline)
-
-
-def _times(declared: Pipeline | None, found: StateStatus) -> dict[str, str]:
+def _times(known: Pipeline | None, found: StateStatus) -> dict[str, str]:
     """The checkpoints' wall times, which only the sources that made them can tell."""
     from afterbay.node import ResumePoint
 
-    if declared is None:
+    if known is None:
         return {}
     times = {
-        partition: declared.commit_time(partition, ResumePoint(point.commit_ts, point.cursor))
+        partition: known.commit_time(partition, ResumePoint(point.commit_ts, point.cursor))
         for partition, point in found.checkpoints.items()
     }
     return {partition: time for partition, time in times.items() if time is not None}
-
-
-def _directory(declared: Pipeline | None, state: Path | None) -> Path:
-    if state is not None:
-        return state
-    if declared is None:
-        raise PipelineInvalid(
-            "call.invalid",
-            "status of what? neither a pipeline nor a state directory is given",
-            hint="afterbay status PIPELINE, or afterbay status --state DIR",
-        )
-    return declared.state_dir
 
 
 def _text(found: StateStatus, times: Mapping[str, str]) -> str:

@@ -219,13 +219,13 @@ class Tables:
     def positions(self) -> Mapping[tuple[str, str, str], StoredPosition]:
         """Last stored change by (sink, partition, dispatcher)."""
         rows = self._connection.execute(
-            "select sink, partition, dispatcher, commit_ts, ordinal, directory, number, size from positions"
+            "select sink, partition, dispatcher, commit_ts, ordinal, directory, number, size, counted from positions"
         )
         return {
             (sink, partition, dispatcher): StoredPosition(
-                RowPosition(decode_commit_ts(commit_ts), ordinal), directory, number, size
+                RowPosition(decode_commit_ts(commit_ts), ordinal), directory, number, size, bool(counted)
             )
-            for sink, partition, dispatcher, commit_ts, ordinal, directory, number, size in rows
+            for sink, partition, dispatcher, commit_ts, ordinal, directory, number, size, counted in rows
         }
 
     def intents(self) -> tuple[OpenIntent, ...]:

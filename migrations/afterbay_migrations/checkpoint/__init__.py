@@ -16,6 +16,7 @@ from afterbay_migrations.checkpoint import (
     m0003_cleaned_before,
     m0004_outages,
     m0005_roots_taken,
+    m0006_counted_positions,
 )
 
 STEPS: Mapping[str, Callable[[Database], None]] = {
@@ -24,6 +25,7 @@ STEPS: Mapping[str, Callable[[Database], None]] = {
     "m0003_cleaned_before": m0003_cleaned_before.migrate,
     "m0004_outages": m0004_outages.migrate,
     "m0005_roots_taken": m0005_roots_taken.migrate,
+    "m0006_counted_positions": m0006_counted_positions.migrate,
 }
 
 CHECKPOINT = Migrations("afterbay.checkpoint")
