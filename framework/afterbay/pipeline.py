@@ -93,6 +93,11 @@ class Pipeline:
         """The state's folder, absolute."""
         return self._draft.state_dir
 
+    @property
+    def nodes(self) -> dict[str, Node]:
+        """The declared nodes by name, unchecked as a graph."""
+        return {item.name: item.node for item in self._draft.nodes}
+
     def commit_time(self, partition: str, point: ResumePoint) -> str | None:
         """The wall time of a checkpoint, ISO 8601 in UTC; None if the partition's source tells none, or is unknown."""
         from afterbay.runtime.report import commit_time

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from afterbay import __version__
-from afterbay.cli import console, graph, init, nodes, plan, run, schema, state, status, validate
+from afterbay.cli import console, graph, init, nodes, plan, run, schema, spool, state, state_rebuild, status, validate
 from afterbay.cli.failure import Failure
 from afterbay.cli.pack_verbs import Verbs
 from afterbay.errors import PipelineInvalid
@@ -47,7 +47,13 @@ state_app = typer.Typer(rich_markup_mode=None, help="What a pipeline remembers."
 state_app.command("show", epilog=state.EXAMPLES)(state.show)
 state_app.command("export", epilog=state.EXAMPLES)(state.export)
 state_app.command("reset", epilog=state.EXAMPLES)(state.reset)
+state_app.command("rebuild", epilog=state_rebuild.EXAMPLES)(state_rebuild.rebuild)
 app.add_typer(state_app, name="state")
+spool_app = typer.Typer(rich_markup_mode=None, help="What waits for the store.", epilog=spool.EXAMPLES)
+spool_app.command("stat", epilog=spool.EXAMPLES)(spool.stat)
+spool_app.command("fsck", epilog=spool.EXAMPLES)(spool.fsck)
+spool_app.command("purge", epilog=spool.EXAMPLES)(spool.purge)
+app.add_typer(spool_app, name="spool")
 
 
 def _version(wanted: bool) -> None:

@@ -282,7 +282,7 @@ def _open_sources(
                         name: SchemaWriter(name, sink, bench.state, bench.telemetry.node(name), bench.clock)
                         for name, sink in sinks.items()
                     },
-                    replay=ReplayCutter(_positions(bench, partition)),
+                    replay=ReplayCutter(_positions(bench, partition), _counted(bench, partition)),
                     switch=bench.switch,
                     meter=meter,
                     clock=bench.clock,
@@ -301,11 +301,24 @@ def _positions(bench: _Bench, partition: str) -> list[dict[str, RowPosition]]:
         {
             dispatcher: position.row
             for (sink, owner, dispatcher), position in bench.state.restart.positions.items()
-            if sink == node.name and owner == partition
+            if sink == node.name and owner == partition and not position.counted
         }
         for node in bench.plan.of_kind("sink")
         if partition in bench.wiring.reach[node.name]
     ]
+
+
+def _counted(bench: _Bench, partition: str) -> dict[str, RowPosition]:
+    """Positions whose ordinals are to be found, of changes that come again: of one sink only (see `state.rebuild`)."""
+    restart = bench.state.restart
+    checkpoint = restart.checkpoints.get(partition)
+    return {
+        dispatcher: position.row
+        for (_, owner, dispatcher), position in restart.positions.items()
+        if owner == partition
+        and position.counted
+        and (checkpoint is None or position.row.commit_ts > checkpoint.commit_ts)
+    }
 
 
 def _source_body(operator: SourceOperator, outlet: SourceOutlet, outputs: Outputs) -> Callable[[], None]:

@@ -243,5 +243,10 @@ class Segments:
         self._budget.segment_gone(segment.size)
 
 
+def entry_header(crc: int, size: int, entry: int) -> bytes:
+    """The bytes before a payload of `size` bytes."""
+    return _HEADER.pack(_MAGIC, crc, size, entry)
+
+
 def _header(head: BatchHead, entry: int) -> bytes:
-    return _HEADER.pack(_MAGIC, head.crc, head.size, entry)
+    return entry_header(head.crc, head.size, entry)

@@ -17,6 +17,7 @@ from afterbay.advice import advise
 from afterbay.errors import AfterbayError, Diagnostic, PipelineInvalid
 from afterbay.messages import SpoolEntry
 from afterbay.node import Capabilities, Sink, SinkContext, SinkOperator
+from afterbay.recollect import RecollectContext, Recollected
 from afterbay.schema import Json
 from afterbay.units import ByteSize, Duration, format_bytes, format_duration
 from afterbay_nodes.sinks.schedule import Schedule
@@ -253,6 +254,12 @@ class CloudStorage(Sink[SpoolEntry]):
         from afterbay_nodes.sinks.storage_sink import open_storage_sink
 
         return open_storage_sink(self, context)
+
+    def recollect(self, context: RecollectContext) -> Recollected:
+        """See `afterbay.recollect.Recollects`."""
+        from afterbay_nodes.sinks.recollection import recollect
+
+        return recollect(self, context)
 
 
 def _ends_with(path: Path, relative: Path) -> bool:

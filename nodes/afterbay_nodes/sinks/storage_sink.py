@@ -15,6 +15,7 @@ from afterbay_nodes.sinks.cloud_storage import CloudStorage
 from afterbay_nodes.sinks.file_body import FileBodies
 from afterbay_nodes.sinks.flush_days import FlushDays
 from afterbay_nodes.sinks.lane import Limits
+from afterbay_nodes.sinks.layout_of import layout_of
 from afterbay_nodes.sinks.recovery import settle_open_intents
 from afterbay_nodes.sinks.root import take_root
 from afterbay_nodes.sinks.schedule import Schedule
@@ -22,7 +23,7 @@ from afterbay_nodes.sinks.scratch import Scratch
 from afterbay_nodes.sinks.shard import StorageShard
 from afterbay_nodes.sinks.upload_pool import UploadPool
 from afterbay_nodes.sinks.writer import Writer
-from afterbay_nodes.storage.dates import DateSeparator, time_zone
+from afterbay_nodes.storage.dates import time_zone
 from afterbay_nodes.storage.layout import Layout
 from afterbay_nodes.storage.metadata import MetadataFile
 from afterbay_nodes.storage.open import open_store
@@ -52,14 +53,7 @@ def open_storage_sink(node: CloudStorage, context: SinkContext) -> StorageSink:
         cancel=cancel,
         outages=outages,
     )
-    layout = Layout(
-        date_separator=DateSeparator(node.date_separator),
-        enable_partition_separator=node.enable_partition_separator,
-        file_index_digit=node.file_index_digit,
-        use_table_id_as_path=node.use_table_id_as_path,
-        enable_table_across_nodes=node.enable_table_across_nodes,
-        output_column_id=node.output_column_id,
-    )
+    layout = layout_of(node)
     with ExitStack() as undo:
         undo.callback(store.close)
         store.check()

@@ -39,6 +39,16 @@ def commit_ts(transaction: int) -> int:
     return (physical << 18) + 2 * (transaction % TRANSACTIONS_PER_MS) + 2
 
 
+def transaction_of(commit_ts_: int) -> int:
+    """The last transaction at or below a commit-ts, -1 below the first."""
+    physical, logical = commit_ts_ >> 18, commit_ts_ & ((1 << 18) - 1)
+    if physical < START_MS:
+        return -1
+    # A commit-ts of another millisecond's end: all of its transactions are below.
+    within = min(logical // 2, TRANSACTIONS_PER_MS) - 1
+    return (physical - START_MS) * TRANSACTIONS_PER_MS + within
+
+
 def creation_ts(number: int) -> int:
     """The commit-ts of the `number`-th DDL before the opening."""
     return ((START_MS - 1) << 18) + number + 1

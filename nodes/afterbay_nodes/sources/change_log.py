@@ -10,8 +10,9 @@ from pydantic import Field
 from afterbay.errors import Diagnostic
 from afterbay.messages import ChangeBatch
 from afterbay.node import Capabilities, ResumePoint, Source, SourceContext, SourceOperator
-from afterbay.schema import Json
+from afterbay.schema import Json, TableName
 from afterbay.units import MIB, ByteSize
+from afterbay_nodes.sources.dispatcher import dispatcher_of
 from afterbay_nodes.sources.log_paths import takes_in
 from afterbay_nodes.sources.tso import physical_ms
 
@@ -81,6 +82,10 @@ class ChangeLog(Source[ChangeBatch]):
 
     def commit_ms(self, point: ResumePoint) -> int:
         return physical_ms(point.commit_ts)
+
+    def dispatcher(self, name: TableName, partition_id: int | None) -> str:
+        """What the log's tables are called. An empty cursor is legal: the log is then read from its start once."""
+        return dispatcher_of(name, partition_id)
 
     def open(self, context: SourceContext) -> SourceOperator:
         # Here, so that `validate` and `nodes list` need neither the JSON decoder nor the SQL reader.

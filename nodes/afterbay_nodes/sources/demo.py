@@ -11,8 +11,8 @@ from afterbay.clock import Clock
 from afterbay.errors import RunFailed
 from afterbay.messages import ChangeBatch
 from afterbay.node import Capabilities, Outlet, ResumePoint, Source, SourceContext, SourceOperator
-from afterbay.schema import Json
-from afterbay_nodes.sources.bank import Bank, commit_ts
+from afterbay.schema import Json, TableName
+from afterbay_nodes.sources.bank import Bank, commit_ts, transaction_of
 from afterbay_nodes.sources.bank_ddl import BankDdl
 from afterbay_nodes.sources.bank_rows import BankRows
 from afterbay_nodes.sources.tso import physical_ms
@@ -84,25 +84,40 @@ class Demo(Source[ChangeBatch]):
     def commit_ms(self, point: ResumePoint) -> int:
         return physical_ms(point.commit_ts)
 
+    def dispatcher(self, name: TableName, partition_id: int | None) -> str:
+        """What the bank's tables are called. An empty cursor is legal: any commit-ts that was promised is a place."""
+        return str(name)
+
     def open(self, context: SourceContext) -> SourceOperator:
         return DemoOperator(self, context.partition, context.resume, context.clock)
 
 
 class DemoOperator(SourceOperator):
-    """The bank at work. The cursor is ``{"stride": next stride, "ddls": DDLs done, "accounts": accounts a table}``."""
+    """The bank at work. The cursor is ``{"stride": next stride, "ddls": DDLs done, "accounts": accounts a table}``.
+
+    An empty one is that of a bank founded with today's options.
+    """
 
     def __init__(self, demo: Demo, partition: str, resume: ResumePoint | None, clock: Clock) -> None:
-        self._bank = demo.bank if resume is None else demo.bank_of(_number(resume.cursor, "accounts", least=1))
+        regains = resume is not None and not resume.cursor
+        if resume is None or regains:
+            self._bank = demo.bank
+        else:
+            self._bank = demo.bank_of(_number(resume.cursor, "accounts", least=1))
         self._rows = BankRows(self._bank, partition)
         self._ddl = BankDdl(self._bank, partition, demo.database)
         self._pace = None if demo.rate is None else Pace(demo.rate, clock)
         self._stop = self._bank.strides_for(demo.rows)
-        self._resume = resume
+        self._resume = ResumePoint(resume.commit_ts, self._regained(resume.commit_ts)) if resume and regains else resume
+        self._regains = regains
 
     def run(self, out: Outlet) -> None:
         stride, ddls = self._start(out)
         bank = self._bank
         schemas = [self._ddl.accounts(table, ddls) for table in range(bank.tables)]
+        if self._regains:
+            for schema in (*schemas, self._ddl.audit(ddls)):
+                out.announce(str(schema.name), schema)
         while not out.stopping and stride < self._stop:
             if bank.strides_per_ddl and ddls < stride // bank.strides_per_ddl:
                 ddls += 1
@@ -138,6 +153,25 @@ class DemoOperator(SourceOperator):
             self._open_accounts(out)
             stride = 0
         return stride, ddls
+
+    def _regained(self, commit_ts_: int) -> Mapping[str, Json]:
+        """The cursor that was promised with a commit-ts. Raises RunFailed if none was: another bank's."""
+        bank = self._bank
+        if commit_ts_ == self._ddl.creations()[-1].commit_ts:
+            return self._cursor(_OPENING, 0)
+        # The strides that end at or below it; a DDL comes right behind its stride.
+        stride = max(0, (transaction_of(commit_ts_) - bank.first_transaction(0) + 1) // bank.transactions_per_stride)
+        ddls = 0 if not bank.strides_per_ddl else stride // bank.strides_per_ddl
+        if ddls and self._ddl.commit_ts(ddls) > commit_ts_:
+            ddls -= 1
+        at_ddl = ddls > 0 and self._ddl.commit_ts(ddls) == commit_ts_
+        if not at_ddl and bank.stride_end_ts(stride) != commit_ts_:
+            raise RunFailed(
+                "demo.cursor",
+                f"a demo source with these options has never promised {commit_ts_}: the store is of another bank (I5)",
+                hint="put the options back, `rows` and `accounts` too: without `accounts` they are a tenth of the rows",
+            )
+        return self._cursor(stride, ddls)
 
     def _cursor(self, stride: int, ddls: int) -> Mapping[str, Json]:
         return {"stride": stride, "ddls": ddls, "accounts": self._bank.accounts}

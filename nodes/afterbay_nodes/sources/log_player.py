@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from afterbay.errors import Place, RunFailed
@@ -15,6 +16,7 @@ from afterbay_nodes.sources.change_log import STDIN
 from afterbay_nodes.sources.ended_promise import EndedPromise
 from afterbay_nodes.sources.log_files import Stopped
 from afterbay_nodes.sources.log_reader import Lines, LogReader, Mark
+from afterbay_nodes.sources.regained import RegainedOutlet
 from afterbay_nodes.sources.rejects import Rejects
 from afterbay_nodes.sources.resume_marks import ResumeMarks
 from afterbay_nodes.sources.row_columns import BadValues
@@ -43,13 +45,16 @@ class LogPlayer(SourceOperator):
     def __init__(self, log: ChangeLog, context: SourceContext) -> None:
         self._log = log
         self._partition = context.partition
-        self._resume = context.resume
+        # Without a cursor the log is read from its start, as by the first run: see `regained`.
+        regains = context.resume is not None and not context.resume.cursor
+        self._regains = context.resume.commit_ts if context.resume is not None and regains else None
+        self._resume = None if regains else context.resume
         self._until = context.until
         self._meter = context.meter
-        self._schemas = context.schemas
+        self._schemas = {} if regains else context.schemas
         self._rejects = Rejects(log.rejects) if log.rejects is not None else None
-        self._watermark = context.resume.commit_ts if context.resume is not None else -1
-        self._ended = EndedPromise(context.resume, stream=log.path == STDIN)
+        self._watermark = self._resume.commit_ts if self._resume is not None else -1
+        self._ended = EndedPromise(self._resume, stream=log.path == STDIN)
         self._marks = ResumeMarks(self._watermark)
         self._due: tuple[int, dict[str, Json]] | None = None  # a promise that waits
         self._unsettled = 0  # bytes read since the last flush
@@ -61,6 +66,9 @@ class LogPlayer(SourceOperator):
 
     def run(self, out: Outlet) -> None:
         cursor = self._resume.cursor if self._resume is not None else None
+        if self._regains is not None:
+            gap = None if self._log.path == STDIN else partial(_begins_late, self._log.path, self._regains)
+            out = RegainedOutlet(out, self._regains, gap)
         self._out = out
         self._tables = Tables(
             self._partition,
@@ -275,6 +283,15 @@ class LogPlayer(SourceOperator):
         raise RunFailed(
             bad.code, bad.reason, place=Place(file=file, line=number, table=_shown(bad.table)), hint=bad.hint
         ) from bad
+
+
+def _begins_late(path: str, commit_ts: int) -> RunFailed:
+    return RunFailed(
+        "change_log.begins",
+        f"the state was made anew and goes on behind {commit_ts}, and the log {path!r} begins above it: changes "
+        "between them may be missing (I5)",
+        hint="bring back the log's earlier files; it is read from its start once",
+    )
 
 
 def _remarks(cursor: Mapping[str, Json] | None) -> dict[str, list[str]]:

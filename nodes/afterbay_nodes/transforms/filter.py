@@ -30,6 +30,7 @@ class Filter(Transform[ChangeBatch, ChangeBatch]):
     """
 
     type_name: ClassVar[str] = "filter"
+    keeps_tables: ClassVar[bool] = True
     summary: ClassVar[str] = "passes tables by name"
     capabilities: ClassVar[Capabilities] = Capabilities(filters=True)
 

@@ -46,6 +46,7 @@ class SelectColumns(Transform[ChangeBatch, ChangeBatch]):
     """
 
     type_name: ClassVar[str] = "select_columns"
+    keeps_tables: ClassVar[bool] = True
     summary: ClassVar[str] = "leaves columns out"
 
     rules: tuple[ColumnRule, ...] = Field(

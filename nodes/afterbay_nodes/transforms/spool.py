@@ -83,9 +83,12 @@ class Spool(Transform[EncodedBatch, SpoolEntry]):
         """The folder that `dir` names."""
         return () if self.dir is None else (Path.cwd() / self.dir,)
 
+    def spool_folder(self, work_dir: Path) -> Path:
+        """Where the segments are."""
+        return Path.cwd() / self.dir if self.dir is not None else work_dir / "spool"
+
     def open(self, context: TransformContext) -> SpoolOperator[EncodedBatch, SpoolEntry]:
         """Takes its folder and starts empty."""
         from afterbay.spool.spool import Reservoir  # the catalog's imports are for runs only
 
-        path = Path.cwd() / self.dir if self.dir is not None else context.work_dir / "spool"
-        return Reservoir.open(path, self.limits, context.clock, context.meter)
+        return Reservoir.open(self.spool_folder(context.work_dir), self.limits, context.clock, context.meter)
