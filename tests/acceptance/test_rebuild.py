@@ -28,7 +28,7 @@ DEATHS = [
     ("csv", "rename:8:before"),
     ("csv", "commit:25:before"),
     ("canal", "link:18:after"),
-    ("canal", "commit:38:after"),
+    ("canal", "commit:12:after"),
     ("parquet", "link:18:after"),
     ("avro", "rename:14:after"),
 ]

@@ -10,7 +10,21 @@ from typing import Annotated
 import typer
 
 from afterbay import __version__
-from afterbay.cli import console, graph, init, nodes, plan, run, schema, spool, state, state_rebuild, status, validate
+from afterbay.cli import (
+    console,
+    doctor,
+    graph,
+    init,
+    nodes,
+    plan,
+    run,
+    schema,
+    spool,
+    state,
+    state_rebuild,
+    status,
+    validate,
+)
 from afterbay.cli.failure import Failure
 from afterbay.cli.pack_verbs import Verbs
 from afterbay.errors import PipelineInvalid
@@ -38,6 +52,7 @@ app.command("validate", epilog=validate.EXAMPLES)(validate.validate)
 app.command("plan", epilog=plan.EXAMPLES)(plan.plan)
 app.command("graph", epilog=graph.EXAMPLES)(graph.graph)
 app.command("status", epilog=status.EXAMPLES)(status.status)
+app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command("schema", epilog=schema.EXAMPLES)(schema.schema)
 app.command("init", epilog=init.EXAMPLES)(init.init)
 node_app.command("list", epilog=nodes.EXAMPLES)(nodes.list_types)

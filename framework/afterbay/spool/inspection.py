@@ -32,7 +32,10 @@ _UNREADABLE = (sqlite3.Error, ValueError, TypeError)
 
 @runtime_checkable
 class KeepsSpool(Protocol):
-    """A node that has a spool's folder."""
+    """A node that has a spool's folder, which may hold `spool_quota` bytes."""
+
+    @property
+    def spool_quota(self) -> int: ...
 
     def spool_folder(self, work_dir: Path) -> Path:
         """The folder, if the node's work directory is `work_dir`."""

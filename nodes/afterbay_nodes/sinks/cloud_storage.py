@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, ValidationInfo, field_serializer, field_validator, model_validator
 
 from afterbay.advice import advise
+from afterbay.clock import Clock
+from afterbay.doctor.finding import Finding
 from afterbay.errors import AfterbayError, Diagnostic, PipelineInvalid
 from afterbay.messages import SpoolEntry
 from afterbay.node import Capabilities, Sink, SinkContext, SinkOperator
@@ -254,6 +256,12 @@ class CloudStorage(Sink[SpoolEntry]):
         from afterbay_nodes.sinks.storage_sink import open_storage_sink
 
         return open_storage_sink(self, context)
+
+    def examine(self, name: str, clock: Clock) -> Iterable[Finding]:
+        """See `afterbay.doctor.finding.Examines`."""
+        from afterbay_nodes.sinks.examination import examine
+
+        return examine(self, name, clock)
 
     def recollect(self, context: RecollectContext) -> Recollected:
         """See `afterbay.recollect.Recollects`."""

@@ -11,6 +11,8 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
 
@@ -35,6 +37,7 @@ from afterbay_nodes.storage.store import (
     flat,
     levels,
 )
+from afterbay_nodes.storage.traits import Traits
 
 LONGEST_KEY = 1024
 KEYS_PER_DELETE = 1000
@@ -86,6 +89,18 @@ class S3Store:
                 "minutes may arrive over a newer one",
                 self.display,
             )
+
+    def traits(self) -> Traits:
+        """See `storage.traits`."""
+        answer = self._retry.run("list", "", lambda: self._requests.page(self._root, None, 1), judge)
+        told = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
+        try:
+            time = parsedate_to_datetime(told)
+        except ValueError:
+            time = None
+        if time is not None and time.tzinfo is None:
+            time = time.replace(tzinfo=UTC)
+        return Traits(bool(self._condition), self._compares, time)
 
     def sweep(self) -> None:
         """Aborts unfinished uploads below the root and removes probes that a dead process left."""

@@ -83,6 +83,11 @@ class Spool(Transform[EncodedBatch, SpoolEntry]):
         """The folder that `dir` names."""
         return () if self.dir is None else (Path.cwd() / self.dir,)
 
+    @property
+    def spool_quota(self) -> int:
+        """Bytes that its folder may hold."""
+        return self.disk_quota
+
     def spool_folder(self, work_dir: Path) -> Path:
         """Where the segments are."""
         return Path.cwd() / self.dir if self.dir is not None else work_dir / "spool"
