@@ -18,6 +18,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from afterbay.invariants import PROTECTED
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -66,6 +68,7 @@ class Place:
 class Diagnostic:
     """One finding: a stable ``code`` (``edge.type``), what is wrong, where, and what would be right.
 
+    One that keeps an invariant says which, with its number and in plain words (see :mod:`afterbay.invariants`).
     ``snippet`` holds the source lines around the place with a caret, ready to print. ``field`` is the option that is at
     fault, as a dotted path below its node (``rules.0.match``); the compiler finds the place from it.
     """
@@ -85,6 +88,8 @@ class Diagnostic:
             text = f"{where} [{self.code}] {self.message}"
         if self.snippet:
             text += "\n" + self.snippet
+        if (protected := PROTECTED.get(self.code)) is not None:
+            text += f"\n  protects: {protected}"
         if self.hint:
             text += f"\n  hint: {self.hint}"
         return text
@@ -96,6 +101,8 @@ class Diagnostic:
             out["place"] = self.place.to_dict()
         if self.field is not None:
             out["field"] = self.field
+        if (protected := PROTECTED.get(self.code)) is not None:
+            out["protects"] = protected.name
         if self.hint is not None:
             out["hint"] = self.hint
         return out

@@ -134,8 +134,7 @@ def _in_use(path: Path, holder: Holder | None, still: str) -> EnvironmentRefused
     who = str(holder) if holder is not None else "another process"
     return EnvironmentRefused(
         "state.locked",
-        f"the state directory {path.parent} is in use by {who}{still}: two runs on one state would store changes twice "
-        "(I6)",
+        f"the state directory {path.parent} is in use by {who}{still}",
         hint="stop that run, or let this one wait for its end (`afterbay run --wait`); a pipeline of its own needs a "
         "state directory of its own",
     )
