@@ -1,4 +1,4 @@
-"""An older database is taken over as it is. `data/checkpoint-m0001.db` was made by the first version and is kept."""
+"""An older database is taken over as it is: one is kept for each migration (`kept_databases`)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from afterbay.clock import SystemClock
 from afterbay.node import ResumePoint, StoredPosition
 from afterbay.schema import RowPosition
+from afterbay.state.export import export_state
 from afterbay.state.records import Intent, OpenIntent
 from afterbay.state.status import read_status
 from afterbay_migrations.checkpoint import STEPS
+from tests.state.kept_databases import kept, up_to
 from tests.support.state import SINK, SOURCE, open_state, schema
 
 OLD = Path(__file__).parent / "data" / "checkpoint-m0001.db"
@@ -58,6 +61,35 @@ def test_the_steps_make_the_same_tables_from_any_version(old: Path, tmp_path: Pa
     new = tmp_path / "new"
     open_state(new).close()
     assert columns(old) == columns(new)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_the_state_of_every_version_opens_in_this_one(tmp_path: Path, step: str) -> None:
+    """Each migration has its kept database, with what that version could write; nothing of it is lost."""
+    shutil.copyfile(kept(step), tmp_path / "checkpoint.db")
+    at = list(STEPS).index(step)
+    assert read_status(tmp_path).migrations == tuple(STEPS)[: at + 1]
+    exported = export_state(tmp_path, SystemClock())  # reads it without taking it over
+    assert exported["migrations"] == list(STEPS)[: at + 1]
+    state = open_state(tmp_path)
+    restart = state.restart
+    state.close()
+    assert read_status(tmp_path).migrations == tuple(STEPS)
+    assert restart.checkpoints == {SOURCE: ResumePoint(7, {"at": 7})}
+    placed = ("bank/d1/1", 1) if at >= 1 else ("", 0)
+    assert restart.positions == {(SINK, SOURCE, "d1"): StoredPosition(RowPosition(7, 3), *placed, counted=at >= 4)}
+    assert [item.intent.header for item in restart.intents] == [10 if at >= 1 else 0]
+    assert restart.cleaned == ({SINK: "2026-02-01"} if at >= 2 else {})
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_migration_is_never_edited(tmp_path: Path, step: str) -> None:
+    """What the steps make today is what they made when the database was kept."""
+    up_to(step, tmp_path / "checkpoint.db")
+    shutil.copyfile(kept(step), (tmp_path / "kept.db"))
+    (tmp_path / "then").mkdir()
+    (tmp_path / "kept.db").rename(tmp_path / "then" / "checkpoint.db")
+    assert columns(tmp_path) == columns(tmp_path / "then")
 
 
 def columns(directory: Path) -> dict[str, list[tuple[object, ...]]]:

@@ -46,13 +46,19 @@ def show(
     return 0
 
 
-def export(pipeline: MaybePipeline = None, state: StateDir = None, output: Output = None) -> int:
+def export(
+    pipeline: MaybePipeline = None,
+    state: StateDir = None,
+    output: Output = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON, which it is anyway.")] = True,
+) -> int:
     """Write the whole state as JSON.
 
     The form is documented in docs/operations.md and has a version. Only reads; disturbs no run.
     """
     import json
 
+    del as_json  # for who says it with every verb
     found = _exported(pipeline, state, "state export")
     console.document(json.dumps(found, indent=2), output)
     return 0
