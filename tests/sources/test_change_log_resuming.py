@@ -45,6 +45,8 @@ def test_resumed_at_any_promise_of_a_nasty_log_it_sends_exactly_the_rest(
     for point in whole.promises[::2]:
         rest = record(source, resume=point, schemas=schemas_at(whole, point))
         assert everything(rest) == everything(whole, above=point.commit_ts)
+    for point in whole.promises[::5]:
+        regains_its_place(source, whole, point)
 
 
 REFUSED = ("change_log.order", "change_log.column", "change_log.exchange", "change_log.partition")
@@ -107,6 +109,24 @@ def test_resumed_at_any_promise_of_any_log_it_sends_exactly_the_rest(
     for point in whole.promises:
         rest = record(source, resume=point, schemas=schemas_at(whole, point))
         assert everything(rest) == everything(whole, above=point.commit_ts)
+        regains_its_place(source, whole, point)
+
+
+def regains_its_place(source: ChangeLog, whole: RecordingOutlet, point: ResumePoint) -> None:
+    """A state that was made anew has no cursor: the same is sent, and the cursor is there again for the next start."""
+    again = record(source, resume=ResumePoint(point.commit_ts, {}))
+    assert everything(again) == everything(whole, above=point.commit_ts)
+    assert again.promises[-1] == whole.promises[-1]
+    for following in again.promises[:2]:
+        rest = record(source, resume=following, schemas=schemas_at(again, following))
+        assert everything(rest) == everything(whole, above=following.commit_ts)
+
+
+def test_a_log_that_begins_above_the_place_is_refused(tmp_path: Path) -> None:
+    log = write(tmp_path / "log", one(30, 2), watermark(30), one(31, 4))
+    assert stamps(record(ChangeLog(path=str(log)), resume=ResumePoint(30, {}))) == [(31, 0)]
+    with pytest.raises(RunFailed, match=r"change_log\.begins"):
+        record(ChangeLog(path=str(log)), resume=ResumePoint(20, {}))
 
 
 @pytest.mark.usefixtures("every_watermark")

@@ -77,6 +77,16 @@ def test_resumed_at_any_promise_it_sends_exactly_the_rest(chosen: dict[str, Any]
     for point in whole.promises[:: max(1, len(whole.promises) // 8)]:
         rest = record(Demo(**chosen), resume=point, schemas=schemas_at(whole, point))
         assert changes(rest) == changes(whole, above=point.commit_ts)
+        again = record(
+            Demo(**chosen), resume=ResumePoint(point.commit_ts, {}), schemas=schemas_at(whole, point)
+        )  # a state that was made anew has no cursor
+        assert changes(again) == changes(rest)
+        assert again.promises == rest.promises
+    bank, points = Demo(**chosen).bank, {point.commit_ts for point in whole.promises}
+    places = points | {bank.stride_end_ts(stride) for stride in range(bank.strides_for(chosen["rows"]) + 1)}
+    for other in {point + step for point in points for step in (-1, 1)} - places:
+        with pytest.raises(RunFailed, match="never promised"):
+            record(Demo(**chosen), resume=ResumePoint(other, {}))
 
 
 def test_more_rows_go_on_with_the_bank_that_a_state_was_founded_with(tmp_path: Path) -> None:

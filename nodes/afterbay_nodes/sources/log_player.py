@@ -48,6 +48,7 @@ class LogPlayer(SourceOperator):
         # Without a cursor the log is read from its start, as by the first run: see `regained`.
         regains = context.resume is not None and not context.resume.cursor
         self._regains = context.resume.commit_ts if context.resume is not None and regains else None
+        self._regained: RegainedOutlet | None = None
         self._resume = None if regains else context.resume
         self._until = context.until
         self._meter = context.meter
@@ -68,7 +69,7 @@ class LogPlayer(SourceOperator):
         cursor = self._resume.cursor if self._resume is not None else None
         if self._regains is not None:
             gap = None if self._log.path == STDIN else partial(_begins_late, self._log.path, self._regains)
-            out = RegainedOutlet(out, self._regains, gap)
+            out = self._regained = RegainedOutlet(out, self._regains, gap)
         self._out = out
         self._tables = Tables(
             self._partition,
@@ -186,6 +187,8 @@ class LogPlayer(SourceOperator):
             raise BadLine("change_log.line", "a watermark has no `_tidb.watermarkTs`")
         watermark = message.tidb.watermark_ts
         self._ended.watermark(watermark)
+        if self._regained is not None:
+            self._regained.saw(watermark)  # its promise may be one with a later one's
         if watermark <= self._watermark:
             return
         self._tables.release(watermark)

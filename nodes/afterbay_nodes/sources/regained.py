@@ -34,22 +34,23 @@ class RegainedOutlet:
     def batch(self, batch: ChangeBatch) -> None:
         """Sends the rows above the place."""
         if batch.first.commit_ts <= self._commit_ts:
-            self._gap = None
+            self.saw(batch.first.commit_ts)
             stored = int(pc.sum(pc.less_equal(batch.commit_ts, pa.scalar(self._commit_ts, pa.uint64()))).as_py() or 0)
             self._out.repeated(stored)
             if stored == batch.num_rows:
                 return
             batch = batch.slice(stored, batch.num_rows)
-        self._passed()
+        self._tell(batch.dispatcher)
         self._out.batch(batch)
 
     def schema_change(self, change: SchemaChange) -> None:
         """Sends a DDL above the place; of one below it only what it makes is kept."""
         if change.commit_ts > self._commit_ts:
-            self._passed()
+            for table in change.tables:
+                self._tell(table.dispatcher_before)
             self._out.schema_change(change)
             return
-        self._gap = None
+        self.saw(change.commit_ts)
         for table in change.tables:
             if table.dispatcher_before is not None:
                 self._schemas.pop(table.dispatcher_before, None)
@@ -59,23 +60,30 @@ class RegainedOutlet:
     def announce(self, dispatcher: str, schema: TableSchema) -> None:
         """Keeps or sends a schema that no DDL made."""
         if schema.version > self._commit_ts:
-            self._passed()
             self._out.announce(dispatcher, schema)
         else:
             self._schemas[dispatcher] = schema
 
     def promise(self, commit_ts: int, cursor: Mapping[str, Json]) -> None:
-        """Promises from the place on; at it, the state gets its cursor back."""
-        if commit_ts <= self._commit_ts:
-            self._gap = None
+        """Promises from the place on; at it, the state gets its cursor back.
+
+        Only here it is certain that an input has nothing at or below the place: changes may be out of step before it.
+        Raises what `gap` makes of that; no checkpoint has moved then.
+        """
+        self.saw(commit_ts)
         if commit_ts < self._commit_ts:
             return
-        self._passed()
+        if self._gap is not None:
+            raise self._gap()
         # All at or below the place was read, and no checkpoint is without the schemas in force at it (I3).
-        for dispatcher, schema in self._schemas.items():
-            self._out.announce(dispatcher, schema)
-        self._schemas.clear()
+        for dispatcher in list(self._schemas):
+            self._tell(dispatcher)
         self._out.promise(commit_ts, cursor)
+
+    def saw(self, commit_ts: int) -> None:
+        """The input tells something of this commit-ts, which need not be sent."""
+        if commit_ts <= self._commit_ts:
+            self._gap = None
 
     def repeated(self, rows: int) -> None:
         """See `Outlet.repeated`."""
@@ -85,7 +93,7 @@ class RegainedOutlet:
         """See `Outlet.wait`."""
         self._out.wait(seconds)
 
-    def _passed(self) -> None:
-        """Something above the place comes. Raises what `gap` makes of an input that has nothing at or below it."""
-        if self._gap is not None:
-            raise self._gap()
+    def _tell(self, dispatcher: str | None) -> None:
+        """Says which schema is in force at the place, before anything of the dispatcher above it."""
+        if dispatcher is not None and (schema := self._schemas.pop(dispatcher, None)) is not None:
+            self._out.announce(dispatcher, schema)
