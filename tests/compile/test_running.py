@@ -47,7 +47,7 @@ def running(monkeypatch: pytest.MonkeyPatch, *outcomes: object) -> FakeRun:
 def test_a_run_is_started_as_asked_and_gives_its_report(monkeypatch: pytest.MonkeyPatch) -> None:
     run = running(monkeypatch, "report")
     assert pipeline().run(until="30s", adopt=True) == "report"  # type: ignore[comparison-overlap]
-    assert run.asked == {"plan": "orders", "until": 30.0, "adopt": True, "telemetry": None}
+    assert run.asked == {"plan": "orders", "until": 30.0, "adopt": True, "telemetry": None, "patience": None}
 
 
 def test_a_named_end_stays_one(monkeypatch: pytest.MonkeyPatch) -> None:

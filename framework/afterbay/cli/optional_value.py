@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from afterbay.units import parse_duration
-
 FOREVER = "forever"
 
 
@@ -34,6 +32,8 @@ def _completed(arguments: Sequence[str]) -> Iterator[str]:
 
 
 def _is_wait(word: str) -> bool:
+    from afterbay.units import parse_duration
+
     if word == FOREVER:
         return True
     try:
