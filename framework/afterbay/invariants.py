@@ -67,6 +67,7 @@ PROTECTED: Mapping[str, Invariant] = {
     "replay.count": Invariant.I6,
     "recovery.mismatch": Invariant.I6,
     "cloud_storage.root_not_empty": Invariant.I6,
+    "cloud_storage.state_older": Invariant.I6,
     "cloud_storage.names": Invariant.I6,
     "cloud_storage.straddle": Invariant.I6,
     "index.unreadable": Invariant.I6,

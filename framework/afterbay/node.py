@@ -287,8 +287,7 @@ class SinkOperator(ABC, Generic[In]):
 class StoredPosition:
     """The last change of a dispatcher that a sink has stored, and the file it went to ("" and 0: none yet).
 
-    `size` is that file's in bytes, -1 if it was not noted.
-    `counted`: the store did not tell which changes at `row.commit_ts` it has, but that there are `row.ordinal` + 1.
+    `size` is that file's in bytes, -1 if it was not noted. `counted`: of its commit-ts `ordinal` + 1 changes.
     """
 
     row: RowPosition

@@ -33,7 +33,7 @@ class RecollectContext:
 
 @dataclass(frozen=True, slots=True)
 class StoredTable:
-    """The last change of a table (of a partition) that is stored, and its file.
+    """The last change of a table (of a partition) that is stored, and its file (`size` in bytes).
 
     `counted`: the store does not tell ordinals. `last.ordinal` is then the number of changes that it has at
     `last.commit_ts`, less one.
@@ -45,6 +45,7 @@ class StoredTable:
     counted: bool
     directory: str
     number: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,8 @@ WRITTEN: dict[str, str] = {
     "update intents set header = 10",
     "m0003_cleaned_before": "update sinks set cleaned_before = '2026-02-01'",
     "m0004_outages": "insert into outages values ('lake', 'put', 'bank/d1/1/x', 'slow down', '2026-03-01T12:00:00')",
-    "m0005_counted_positions": "update positions set counted = 1",
+    "m0005_roots_taken": "update sinks set adopted = null; update positions set size = 100",
+    "m0006_counted_positions": "update positions set counted = 1",
 }
 
 

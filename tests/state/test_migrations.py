@@ -76,8 +76,9 @@ def test_the_state_of_every_version_opens_in_this_one(tmp_path: Path, step: str)
     state.close()
     assert read_status(tmp_path).migrations == tuple(STEPS)
     assert restart.checkpoints == {SOURCE: ResumePoint(7, {"at": 7})}
-    placed = ("bank/d1/1", 1) if at >= 1 else ("", 0)
-    assert restart.positions == {(SINK, SOURCE, "d1"): StoredPosition(RowPosition(7, 3), *placed, counted=at >= 4)}
+    directory, number = ("bank/d1/1", 1) if at >= 1 else ("", 0)
+    position = StoredPosition(RowPosition(7, 3), directory, number, size=100 if at >= 4 else -1, counted=at >= 5)
+    assert restart.positions == {(SINK, SOURCE, "d1"): position}
     assert [item.intent.header for item in restart.intents] == [10 if at >= 1 else 0]
     assert restart.cleaned == ({SINK: "2026-02-01"} if at >= 2 else {})
 

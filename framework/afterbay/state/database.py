@@ -28,9 +28,9 @@ _SURROUNDINGS = {
     sqlite3.SQLITE_BUSY: ("state.busy", "another program has locked it", "end whatever has the file open for writing"),
 }
 _WAY_OUT_OF_DAMAGE = (
-    "make it anew from what is stored (`afterbay state rebuild PIPELINE --from-store`), or start anew with another state "
-    "directory and an empty root. A copy of checkpoint.db and checkpoint.db-wal serves only if it was made after the "
-    "last run: an older one is refused, because changes would be stored a second time"
+    "make it anew from what is stored (`afterbay state rebuild PIPELINE --from-store`), or start anew with another "
+    "state directory and an empty root. A copy of checkpoint.db and checkpoint.db-wal serves only if it was made after "
+    "the last run: an older one is refused, because changes would be stored a second time"
 )
 
 

@@ -233,8 +233,8 @@ def _put(connection: sqlite3.Connection, way: _Way, told: Recollected, checkpoin
         [(sink, directory, number) for directory, number in told.directories.items()],
     )
     connection.executemany(
-        "insert into positions (sink, partition, dispatcher, commit_ts, ordinal, directory, number, counted) "
-        "values (?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert into positions (sink, partition, dispatcher, commit_ts, ordinal, directory, number, size, counted) "
+        "values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 sink,
@@ -244,6 +244,7 @@ def _put(connection: sqlite3.Connection, way: _Way, told: Recollected, checkpoin
                 table.last.ordinal,
                 table.directory,
                 table.number,
+                table.size,
                 int(table.counted),
             )
             for table in (_settled(table, checkpoint) for table in told.tables)

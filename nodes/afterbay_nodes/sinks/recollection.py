@@ -81,7 +81,7 @@ def recollect(node: CloudStorage, context: RecollectContext) -> Recollected:
         files = [step for step in snapshot.steps if isinstance(step, FileStep)]
         tables = tuple(reading.tables(files))
         return Recollected(
-            checkpoint=snapshot.checkpoint,
+            checkpoint=snapshot.checkpoint or None,  # 0 is what a root shows that was taken, and has no checkpoint yet
             tables=tables,
             directories=_numbers(layout, files),
             files=sum(step.size > 0 for step in files),
@@ -155,6 +155,7 @@ class _Reading:
                 tail.ordinal is None,
                 series_directory(last.key.rpartition("/")[0], key.stem),
                 last.number,
+                last.size,
             )
 
     def rows(self, step: FileStep) -> Iterator[StoredRows]:
@@ -219,7 +220,7 @@ def _form(context: RecollectContext) -> StoredForm:
 
 
 def _unknown(node: CloudStorage, store: ObjectStore, snapshot: Snapshot) -> Iterator[str]:
-    if snapshot.checkpoint is None:
+    if not snapshot.checkpoint:
         yield "the store shows no checkpoint: the source sends everything again, and what is stored is recognised"
     if store.late_writers:
         yield (
