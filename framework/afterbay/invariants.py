@@ -36,6 +36,7 @@ PROTECTED: Mapping[str, Invariant] = {
     "state.withdraw": Invariant.I1,
     "state.corrupt": Invariant.I1,
     "cloud_storage.root_lost": Invariant.I1,
+    "cloud_storage.file_damaged": Invariant.I1,
     "metadata.unreadable": Invariant.I1,
     "store.ahead": Invariant.I1,
     # I3
@@ -68,7 +69,6 @@ PROTECTED: Mapping[str, Invariant] = {
     "recovery.mismatch": Invariant.I6,
     "cloud_storage.root_not_empty": Invariant.I6,
     "cloud_storage.state_older": Invariant.I6,
-    "cloud_storage.names": Invariant.I6,
     "cloud_storage.straddle": Invariant.I6,
     "index.unreadable": Invariant.I6,
     "store.exists": Invariant.I6,
