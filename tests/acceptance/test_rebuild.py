@@ -82,6 +82,61 @@ def test_a_state_that_is_lost_again_and_again(tmp_path: Path) -> None:
     assert same.exit_code == 0, same.out + same.err
 
 
+@pytest.mark.parametrize(
+    "lake",
+    [
+        {"date_separator": "none"},
+        {"enable_table_across_nodes": True, "file_index_digit": 8},
+    ],
+    ids=lambda keys: next(iter(keys)),
+)
+def test_other_layouts(tmp_path: Path, lake: dict[str, Any]) -> None:
+    log = nasty_log(1500, 7)
+    events = tmp_path / "events.jsonl"
+    pipeline = csv_pipeline(tmp_path, events, lake=lake)
+    first_half(log, events)
+    assert afterbay("run", pipeline.file, cwd=tmp_path).exit_code == 0
+    log.write(events)
+    dies("link:6:after", "run", pipeline.file, cwd=tmp_path)
+    lose(pipeline)
+    rebuild(pipeline)
+    assert afterbay("run", pipeline.file, cwd=tmp_path).exit_code == 0
+    for words in (("--state", pipeline.state), ("--against", events)):
+        same = afterbay("verify", pipeline.lake, *words, cwd=tmp_path)
+        assert same.exit_code == 0, same.out + same.err
+
+
+def row(commit_ts: int, number: int, partition: int) -> bytes:
+    values = {"id": str(number), "v": "x"}
+    types = {"id": "bigint", "v": "varchar"}
+    return _line("INSERT", commit_ts, data=[values], mysqlType=types, partitionId=partition)
+
+
+def _line(kind: str, commit_ts: int, *, partitionId: int | None = None, **more: Any) -> bytes:
+    tidb = {"commitTs": commit_ts} if partitionId is None else {"commitTs": commit_ts, "partitionId": partitionId}
+    message = {"database": "shop", "table": "orders", "type": kind, "isDdl": False, "pkNames": ["id"], **more}
+    return json.dumps({**message, "_tidb": tidb}).encode() + b"\n"
+
+
+def test_partitions_of_a_table_have_a_position_each(tmp_path: Path) -> None:
+    lines = [row(10 * number, number, 101 + number % 3) for number in range(1, 60)]
+    events = tmp_path / "events.jsonl"
+    pipeline = csv_pipeline(tmp_path, events, lake={"file_size": "1KiB"})
+    events.write_bytes(
+        b"".join(lines[:30]) + _line("TIDB_WATERMARK", 0).replace(b'"commitTs": 0', b'"watermarkTs": 300')
+    )
+    assert afterbay("run", pipeline.file, cwd=tmp_path).exit_code == 0
+    events.write_bytes(events.read_bytes() + b"".join(lines[30:]))
+    dies("commit:4:after", "run", pipeline.file, cwd=tmp_path)
+    lose(pipeline)
+    assert rebuild(pipeline)["checkpoints"]["log"] >= 300
+    ended = afterbay("run", pipeline.file, cwd=tmp_path)
+    assert ended.exit_code == 0, ended.err
+    same = afterbay("verify", pipeline.lake, "--state", pipeline.state, "--against", events, cwd=tmp_path)
+    assert same.exit_code == 0, same.out + same.err
+    assert {path.parts[-3] for path in pipeline.lake.rglob("CDC*.csv")} == {"101", "102", "103"}
+
+
 def first_half(log: NastyLog, path: Path) -> int:
     """Writes the log up to a watermark; gives the watermark."""
     middle = next(at for at in range(len(log.lines) // 2, len(log.lines)) if b"TIDB_WATERMARK" in log.lines[at])
