@@ -18,7 +18,7 @@ from afterbay.clock import SystemClock
 from afterbay.doctor import checkup as checkups
 from afterbay.doctor.finding import Finding, ok
 from afterbay.doctor.folders import file_system, is_network, spool_folder, state_folder
-from afterbay.doctor.versions import sqlite
+from afterbay.doctor.versions import EXTRAS, sqlite
 from afterbay.state.lock import DirectoryLock
 from afterbay_nodes.sinks.cloud_storage import CloudStorage
 from afterbay_nodes.storage.s3_requests import S3Requests
@@ -91,6 +91,22 @@ def test_only_what_is_installed(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_the_bug_of_old_sqlites_is_named(version: tuple[int, ...], bug: bool) -> None:
     assert ("WAL-reset bug" in sqlite(version).text) is bug
+
+
+def test_a_node_without_its_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    orders = written(tmp_path, csv={"type": "encode_avro"})
+    assert asked(orders, capsys)[1]["extra of 'csv'"][0] == "ok"
+    monkeypatch.setitem(EXTRAS, "avro", "no-such-distribution-of-avro")
+    code, found = asked(orders, capsys)
+    assert code == 1
+    assert found["extra of 'csv'"] == (
+        "fail",
+        "no-such-distribution-of-avro is not installed",
+        "pip install 'afterbay[avro]'",
+    )
 
 
 def test_a_run_at_work_and_what_a_dead_one_left(orders: Path, capsys: pytest.CaptureFixture[str]) -> None:

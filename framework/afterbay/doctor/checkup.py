@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from afterbay.clock import Clock
 from afterbay.compile.plan import Plan
-from afterbay.doctor.finding import Examines, Finding, fail, ok, warn
+from afterbay.doctor.finding import Examines, Finding, NeedsExtras, fail, ok, warn
 from afterbay.doctor.folders import spool_folder, state_folder
-from afterbay.doctor.versions import versions
+from afterbay.doctor.versions import extra, versions
 from afterbay.errors import AfterbayError
 from afterbay.spool.inspection import KeepsSpool
 from afterbay.state.status import read_status
@@ -30,6 +30,8 @@ def checkup(plan: Plan | None, clock: Clock, seconds: float = SECONDS) -> Iterat
     yield from _asked("state", lambda: state(plan), seconds)
     for item in plan.nodes:
         node, name = item.node, item.name
+        if isinstance(node, NeedsExtras):
+            yield from (extra(needed, name) for needed in node.extras)
         if isinstance(node, KeepsSpool):
             place = node.spool_folder(plan.state_dir / "nodes" / name)
             quota = node.spool_quota

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 from afterbay.clock import Clock
 
@@ -45,6 +45,13 @@ def warn(subject: str, text: str, hint: str) -> Finding:
 def fail(subject: str, text: str, hint: str | None) -> Finding:
     """A run would fail, or be refused."""
     return Finding(subject, Verdict.FAIL, text, hint)
+
+
+@runtime_checkable
+class NeedsExtras(Protocol):
+    """A node that works only with some of Afterbay's extras installed. Optional."""
+
+    extras: ClassVar[tuple[str, ...]]
 
 
 @runtime_checkable

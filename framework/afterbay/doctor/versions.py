@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 from afterbay import __version__
-from afterbay.doctor.finding import Finding, ok
+from afterbay.doctor.finding import Finding, fail, ok
 
 WAL_RESET_BUG = ((3, 7, 0), (3, 51, 3))
 """From the first version of SQLite with it to the first without."""
@@ -31,6 +31,15 @@ def versions() -> Iterator[Finding]:
             missing.append(extra)
     installed = ", ".join(there) or "none"
     yield ok("extras", installed + (f"; not installed: {', '.join(missing)}" if missing else ""))
+
+
+def extra(name: str, node: str) -> Finding:
+    """Whether the extra that a node needs is installed."""
+    subject = f"extra of '{node}'"
+    try:
+        return ok(subject, f"{name} ({EXTRAS[name]} {version(EXTRAS[name])})")
+    except PackageNotFoundError:
+        return fail(subject, f"{EXTRAS[name]} is not installed", f"pip install 'afterbay[{name}]'")
 
 
 def sqlite(found: tuple[int, ...]) -> Finding:

@@ -37,6 +37,7 @@ class EncodeAvro(Transform[ChangeBatch, EncodedBatch]):
     type_name: ClassVar[str] = "encode_avro"
     summary: ClassVar[str] = "change batches as Avro, the schema in the file"
     capabilities: ClassVar[Capabilities] = Capabilities(parallel=True)
+    extras: ClassVar[tuple[str, ...]] = ("avro",)
 
     codec: Codec = Field("deflate", description="how blocks are compressed; every Avro reader knows none and deflate")
     output_old_value: bool = Field(False, description="Adds `_before`, the row before an update.")
