@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import os
 import subprocess
 import sys
 from functools import partial
@@ -129,7 +130,10 @@ def test_validate_does_not_import_pandas_where_there_is_one(tmp_path: Path) -> N
         "import sys\nfrom afterbay.cli import app\nassert app.call(['validate', 'all.yaml']) == 0\n"
         "print(sorted(set(sys.modules) & {'pandas', 'polars', 'duckdb'}), file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    with_pandas = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=with_pandas, capture_output=True, text=True, check=True
+    )
     assert done.stderr == "[]\n"
 
 
