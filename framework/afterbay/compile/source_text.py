@@ -24,7 +24,7 @@ _SECRETS = (
         re.IGNORECASE,
     ),
     re.compile(r"(://)[^/\s@\"'${}]+(?=@)"),  # scheme://user:password@host
-    re.compile(r"([?&][\w-]*(?:key|secret|token|password|sig)[\w-]*=)(?!\$\{)[^&\s\"']+", re.IGNORECASE),
+    re.compile(r"([?&][\w-]*(?:key|secret|token|password|sig|external-id)[\w-]*=)(?!\$\{)[^&\s\"']+", re.IGNORECASE),
 )
 
 
