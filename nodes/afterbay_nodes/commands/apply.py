@@ -66,7 +66,9 @@ class Temporal(StrEnum):
 
 
 def apply(
-    uri: Annotated[str, typer.Argument(metavar="URI", help="The store: a folder, or s3://bucket/prefix.")],
+    uri: Annotated[
+        str, typer.Argument(metavar="URI", help="The store: a folder, s3://bucket/prefix, gs://… or azblob://…")
+    ],
     to: Annotated[str, typer.Option("--to", metavar="TARGET", help="sqlite:///FILE, duckdb:///FILE or postgresql://…")],
     tables: Tables = None,
     follow: Annotated[bool, typer.Option("--follow", help="Go on with what the store gets, until a signal.")] = False,

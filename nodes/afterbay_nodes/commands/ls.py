@@ -20,7 +20,9 @@ Examples:
   afterbay ls s3://bucket/orders --json | jq '.tables[] | select(.files > 100)'
 """
 
-Uri = Annotated[str, typer.Argument(metavar="URI", help="The store: a folder, or s3://bucket/prefix.")]
+Uri = Annotated[
+    str, typer.Argument(metavar="URI", help="The store: a folder, s3://bucket/prefix, gs://… or azblob://…")
+]
 
 
 def ls(uri: Uri, as_json: AsJson = False) -> int:

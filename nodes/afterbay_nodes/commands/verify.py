@@ -60,7 +60,9 @@ MOST_SHOWN = 3
 
 
 def verify(
-    uri: Annotated[str, typer.Argument(metavar="URI", help="The store: a folder, or s3://bucket/prefix.")],
+    uri: Annotated[
+        str, typer.Argument(metavar="URI", help="The store: a folder, s3://bucket/prefix, gs://… or azblob://…")
+    ],
     against: Annotated[
         list[str] | None,
         typer.Option(

@@ -71,8 +71,9 @@ _ELSEWHERE: Mapping[str, str] = {
 class CloudStorage(Sink[SpoolEntry]):
     """Writes table files to an object store, in commit order, each change in exactly one indexed file.
 
-    `uri` is `s3://bucket/prefix`, `file:///folder` or a plain path (relative to the current directory). Its query may
-    set the keys below by TiCDC's names (`s3://bucket/prefix?flush-interval=2s&file-size=8388608`) and then wins.
+    `uri` is `s3://bucket/prefix`, `gs://bucket/prefix`, `azblob://container/prefix`, `file:///folder` or a plain path
+    (relative to the current directory); docs/stores.md has the options of each. Its query may set
+    the keys below by TiCDC's names (`s3://bucket/prefix?flush-interval=2s&file-size=8388608`) and then wins.
     A table's pending rows become a file when they reach `file_size`, when the oldest of them has waited
     `flush_interval`, at a DDL, under pressure of the spool, and at the end. A transaction is not cut unless it
     passes `transaction_limit`.

@@ -47,7 +47,14 @@ def open_store(
         return LocalStore(Path(place.path), retry)
     if place.scheme == "noop":
         return NoopStore()
-    from afterbay_nodes.storage.s3 import S3Store
-    from afterbay_nodes.storage.s3_options import S3Options
+    if place.scheme == "s3":
+        from afterbay_nodes.storage.s3 import S3Store
+        from afterbay_nodes.storage.s3_options import S3Options
 
-    return S3Store(S3Options.from_uri(place), chosen, retry)
+        return S3Store(S3Options.from_uri(place), chosen, retry)
+    from afterbay_nodes.storage.azure_options import AzureOptions
+    from afterbay_nodes.storage.gs_options import GsOptions
+    from afterbay_nodes.storage.obstore_store import ObstoreStore
+
+    where = GsOptions.from_uri(place) if place.scheme == "gs" else AzureOptions.from_uri(place)
+    return ObstoreStore(where, chosen, retry)

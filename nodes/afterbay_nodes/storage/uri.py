@@ -13,6 +13,7 @@ from afterbay.errors import Diagnostic, PipelineInvalid
 from afterbay.printable import visible
 
 _ALIASES = {"gcs": "gs", "azure": "azblob"}
+_BUCKETS = {"s3": "bucket", "gs": "bucket", "azblob": "container"}
 SCHEMES = ("file", "s3", "gs", "gcs", "azblob", "azure", "noop")
 
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*):")
@@ -94,8 +95,11 @@ def parse_uri(text: str) -> StoreUri:
     if scheme == "file":
         return StoreUri(scheme, "", _file_path(parts.netloc, unquote(parts.path)), query)
     path = unquote(parts.path).strip("/")
-    if scheme == "s3" and not parts.netloc:
-        raise PipelineInvalid("uri.bucket", "the s3 uri names no bucket", hint="for example s3://bucket/prefix")
+    if scheme in _BUCKETS and not parts.netloc:
+        what = _BUCKETS[scheme]
+        raise PipelineInvalid(
+            "uri.bucket", f"the {scheme} uri names no {what}", hint=f"for example {scheme}://{what}/prefix"
+        )
     return StoreUri(scheme, parts.netloc, path, query)
 
 
