@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -22,6 +23,7 @@ from afterbay.errors import EnvironmentRefused, RunFailed
 from afterbay_nodes.storage.retry import Retry
 from afterbay_nodes.storage.s3_body import PartsBody, TookTooLong
 from afterbay_nodes.storage.s3_errors import UploadLost, code, is_missing, is_taken, judge, status
+from afterbay_nodes.storage.s3_fallback import NamesInUse
 from afterbay_nodes.storage.s3_multipart import PART_SIZE, MultipartPut, abort
 from afterbay_nodes.storage.s3_options import S3Options
 from afterbay_nodes.storage.s3_requests import CREATE_ONLY, S3Requests
@@ -64,6 +66,7 @@ class S3Store:
         self._requests = S3Requests(place, options, self._guard, self._parting)
         self._condition: Mapping[str, str] = CREATE_ONLY
         self._compares = True  # the store knows `If-Match`
+        self._names = NamesInUse()  # only for a store without conditions
 
     def check(self) -> None:
         """See `ObjectStore.check`. Also learns whether the store knows conditional writes."""
@@ -119,11 +122,12 @@ class S3Store:
         views = flat(parts, size, key)
         name = self._name(key)
         settle = partial(self._settle, key, views)
-        if size <= PART_SIZE:
-            self._put_whole(key, name, views, settle)
-        else:
-            upload = MultipartPut(self._requests, self._retry, key, name, self._condition, settle)
-            upload.run(views, size, self._options.part_concurrency)
+        with nullcontext() if self._condition else self._names.alone(name):
+            if size <= PART_SIZE:
+                self._put_whole(key, name, views, settle)
+            else:
+                upload = MultipartPut(self._requests, self._retry, key, name, self._condition, settle)
+                upload.run(views, size, self._options.part_concurrency)
 
     def replace(self, key: str, data: bytes, previous: str | None) -> str:
         """See `ObjectStore.replace`. The version is the ETag.

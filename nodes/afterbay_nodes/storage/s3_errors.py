@@ -105,6 +105,16 @@ def judge(error: Exception) -> Verdict:
         return Verdict(True, str(error))
     if isinstance(error, _PASSING_ERRORS):
         return Verdict(True, f"{type(error).__name__}: {error}", "is the endpoint right, and is the store up?")
+    if isinstance(error, AttributeError) and _within_botocore(error):
+        # It takes an answer for the object's bytes if that has a checksum, even if it is an error (rclone's are).
+        return Verdict(True, "the store answered with an error that could not be read")
     if isinstance(error, BotoCoreError):
         return Verdict(False, f"{type(error).__name__}: {error}")
     return Verdict(isinstance(error, OSError), f"{type(error).__name__}: {error}")
+
+
+def _within_botocore(error: Exception) -> bool:
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    return at is not None and str(at.tb_frame.f_globals.get("__name__")).startswith("botocore.")

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from afterbay.checksum import crc32
 from afterbay_nodes.storage.s3_answer import Guard, Watch, watch_answers
 from afterbay_nodes.storage.s3_body import PartsBody
+from afterbay_nodes.storage.s3_errors import NO_UPLOAD, code
 from afterbay_nodes.storage.s3_options import S3Options
 from afterbay_nodes.storage.store import StoreOptions
 
@@ -116,8 +117,13 @@ class S3Requests:
         """The (name, id) of the unfinished uploads under `prefix`."""
         pages = iter(self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix))
         while True:
-            with self._watched():
-                page = next(pages, None)
+            try:
+                with self._watched():
+                    page = next(pages, None)
+            except ClientError as error:
+                if code(error) != NO_UPLOAD:  # what rclone says while a bucket has none
+                    raise
+                return
             if page is None:
                 return
             for upload in page.get("Uploads", ()):
