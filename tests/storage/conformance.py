@@ -134,9 +134,10 @@ class StoreConformance:
     def test_what_is_there_already_counts_as_replaced_whoever_wrote_it(self, store: ObjectStore) -> None:
         first = store.replace(INDEX, b"1\n", None)
         second = store.replace(INDEX, b"2\n", first)
+        again = store.replace(INDEX, b"2\n", second)  # some stores give equal bytes a new version
 
-        assert [store.replace(INDEX, b"2\n", version) for version in (first, second, None)] == [second] * 3
-        assert store.see(INDEX) == Seen(b"2\n", second)
+        assert [store.replace(INDEX, b"2\n", version) for version in (first, None)] == [again] * 2
+        assert store.see(INDEX) == Seen(b"2\n", again)
 
     def test_another_version_than_the_one_that_was_seen_is_left_as_it_is(self, store: ObjectStore) -> None:
         """A store whose writes never come late, or that knows no such condition, does not ask and replaces."""
@@ -212,15 +213,19 @@ class StoreConformance:
         with pytest.raises(NotFound):
             next(store.open_read(KEY))
 
-    def test_a_listing_after_a_write_is_complete_and_in_key_order(self, store: ObjectStore) -> None:
+    def test_a_listing_after_a_write_is_complete_and_keeps_folders_together(self, store: ObjectStore) -> None:
         keys = ["a.csv", "a/x", "a/b/c", "a-b/x", "ab", "b/meta/schema_1_0000000001.json", "b/CDC1.csv", "ä/ü", "😀/x"]
         for number, key in enumerate(keys):
             store.put_if_absent(key, [b"x" * number], number)
 
-        assert [info.key for info in store.list("")] == sorted(keys)
+        listed = [info.key for info in store.list("")]
+        assert sorted(listed) == sorted(keys)
+        for folder in ("a/", "a/b/", "b/", "b/meta/"):
+            inside = [number for number, key in enumerate(listed) if key.startswith(folder)]
+            assert inside == list(range(inside[0], inside[-1] + 1))
         assert {info.key: info.size for info in store.list("")} == {key: n for n, key in enumerate(keys)}
-        assert [info.key for info in store.list("a/")] == ["a/b/c", "a/x"]
-        assert [info.key for info in store.list("a")] == sorted(key for key in keys if key.startswith("a"))
+        assert {info.key for info in store.list("a/")} == {"a/b/c", "a/x"}
+        assert {info.key for info in store.list("a")} == {key for key in keys if key.startswith("a")}
         assert [info.key for info in store.list("b/meta/schema_")] == ["b/meta/schema_1_0000000001.json"]
 
     @pytest.mark.parametrize(
@@ -281,6 +286,7 @@ class StoreConformance:
     def test_another_opening_of_the_root_sees_the_same(self, bench: Bench, store: ObjectStore) -> None:
         store.put_if_absent(KEY, [b"x"], 1)
         other = bench.open()
+        other.check()  # a writer asks what the store knows before it writes
 
         assert everything(other) == [ObjectInfo(KEY, 1)]
         with pytest.raises(AlreadyExists):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -42,11 +42,12 @@ _ANSWERS = {
 
 @dataclass(frozen=True)
 class Request:
-    """What a test chooses by: `query` is the raw query text."""
+    """What a test chooses by: `query` is the raw query text, `headers` are by their names in small letters."""
 
     method: str
     path: str
     query: str
+    headers: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass
@@ -112,7 +113,8 @@ def faulty_proxy(target: str) -> Iterator[Proxy]:
 
         def _pass_on(self) -> None:
             parts = urlsplit(self.path)
-            request = Request(self.command, parts.path, parts.query)
+            sent = {name.lower(): value for name, value in self.headers.items()}
+            request = Request(self.command, parts.path, parts.query, sent)
             proxy.seen.append(request)
             fault = proxy.choose(request)
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -132,7 +134,8 @@ def faulty_proxy(target: str) -> Iterator[Proxy]:
                 self.close_connection = True
                 return
             answer, content = ask(*passed_on)
-            headers = [item for item in answer.getheaders() if item[0].lower() not in ("connection", "date", "server")]
+            own = ("connection", "date", "server", "transfer-encoding")
+            headers = [item for item in answer.getheaders() if item[0].lower() not in own]
             if fault is Fault.LOSE_ANSWER:
                 self.close_connection = True
                 return

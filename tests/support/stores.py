@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import boto3
+from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
 from afterbay_nodes.storage.open import open_store
@@ -85,9 +87,7 @@ def s3_server(*buckets: str) -> Iterator[str]:
     endpoint = f"http://127.0.0.1:{port}"
     # All servers of a process share one memory: what another test module left is forgotten.
     urllib.request.urlopen(urllib.request.Request(f"{endpoint}/moto-api/reset", method="POST")).close()
-    client = boto3.client(
-        "s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id=KEY, aws_secret_access_key=SECRET
-    )
+    client = s3_client(endpoint)
     try:
         for bucket in buckets:
             client.create_bucket(Bucket=bucket)
@@ -95,6 +95,18 @@ def s3_server(*buckets: str) -> Iterator[str]:
     finally:
         client.close()
         server.stop()
+
+
+def s3_client(endpoint: str, tries: int = 1) -> Any:
+    """A client of a server on the loopback, beside the store under test."""
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=KEY,
+        aws_secret_access_key=SECRET,
+        config=Config(retries={"total_max_attempts": tries, "mode": "standard"}, s3={"addressing_style": "path"}),
+    )
 
 
 def s3_uri(endpoint: str, root: str = "lake") -> str:

@@ -31,8 +31,7 @@ class Expired:
 def expired(objects: Iterable[ObjectInfo], layout: Layout, before: str) -> Iterator[Expired]:
     """What of `objects` lies before the day `before`, batch by batch; every series' index with its first data file.
 
-    `objects` are listed in the order of their keys, so that a directory's are together. Holds one batch, and the
-    series of one directory.
+    A directory's objects come together, as stores list them. Holds one batch, and the series of one directory.
     """
     batch = Expired()
     directory, series = "", set[str]()

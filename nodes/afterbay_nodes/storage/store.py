@@ -146,7 +146,7 @@ class ObjectStore(Protocol):
         ...
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """All objects whose key begins with `prefix`, in the order of their keys' code points."""
+        """All objects whose key begins with `prefix`, in the store's order; a folder's come together."""
         ...
 
     def delete(self, keys: Sequence[str]) -> None:
