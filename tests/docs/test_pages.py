@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -10,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from afterbay_nodes.storage.s3_options import KEYS
+from afterbay_nodes.storage import azure_options, gs_options, s3_options
+from afterbay_nodes.storage.s3_errors import _RIGHTS
 from tests.docs.nodes_page import PAGE, page
 from tests.docs.test_snippets import FENCE, ROOT
 
@@ -19,9 +21,28 @@ def test_the_nodes_page_is_up_to_date() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(), "run `python -m tests.docs.nodes_page`"
 
 
-def test_every_key_of_s3_is_on_its_page() -> None:
+@pytest.mark.parametrize(
+    ("heading", "keys"),
+    [
+        ("S3", s3_options.KEYS),
+        ("Google Cloud Storage", gs_options.KEYS),
+        ("Azure Blob Storage", azure_options.KEYS),
+    ],
+)
+def test_every_key_of_a_store_is_on_its_page(heading: str, keys: tuple[str, ...]) -> None:
     text = (ROOT / "docs" / "stores.md").read_text(encoding="utf-8")
-    assert [key for key in KEYS if f"`{key}`" not in text] == []
+    section = text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    assert [key for key in keys if f"`{key}`" not in section] == []
+
+
+def test_the_rights_on_the_page_of_stores_can_be_pasted() -> None:
+    text = (ROOT / "docs" / "stores.md").read_text(encoding="utf-8")
+    aws, google, azure = (json.loads(content) for kind, content in FENCE.findall(text) if kind == "json")
+    actions = {action for statement in aws["Statement"] for action in statement["Action"]}
+    assert all(f"`{action}`" in text for action in actions)
+    assert actions >= {f"s3:{right}" for right in re.findall(r"\b(?:ListBucket|\w+Object|\w+Upload)\b", _RIGHTS)}
+    assert {right.rpartition(".")[2] for right in google["includedPermissions"]} == {"create", "delete", "get", "list"}
+    assert {action.split("/blobs/")[1] for action in azure["DataActions"]} == {"add/action", "delete", "read", "write"}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.name)
