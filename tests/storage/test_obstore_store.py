@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import obstore
 import pytest
@@ -17,7 +18,7 @@ from afterbay_nodes.storage.obstore_store import ObstoreStore
 from afterbay_nodes.storage.open import open_store
 from afterbay_nodes.storage.retry import Cancel
 from afterbay_nodes.storage.store import AlreadyExists, Changed, ObjectStore, StoreOptions
-from tests.support.azurite import ACCOUNT, ACCOUNT_KEY
+from tests.support.azurite import ACCOUNT, ACCOUNT_KEY, signature
 from tests.support.faulty_proxy import Fault, Proxy, faulty_proxy
 from tests.support.gcs_server import Buckets, credentials_file, gs_uri
 from tests.support.store_servers import azure_uri
@@ -58,6 +59,24 @@ def test_a_put_whose_answer_was_lost_recognises_its_own_object(
 
     assert b"".join(map(bytes, store.open_read(KEY))) == body
     assert bench.meter.operations == ["put"]
+
+
+def test_a_body_is_sent_from_the_buffers_of_its_caller(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = bytearray(b"abcdef" * 1000)
+    sent: list[list[memoryview]] = []
+    put = obstore.put_async
+
+    def spied(client: object, name: str, parts: list[memoryview], **options: object) -> object:
+        sent.append(parts)
+        return put(client, name, parts, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(obstore, "put_async", spied)
+    whole = memoryview(body)
+    store.put_if_absent(KEY, [whole[:100], whole[100:]], len(body))
+
+    assert [view.nbytes for view in sent[0]] == [100, 5900]
+    assert all(view.obj is body for view in sent[0])
+    assert store.get(KEY) == body
 
 
 def test_a_put_whose_first_try_never_arrived_meets_a_foreign_object_and_says_so(
@@ -276,6 +295,27 @@ def test_an_error_tells_neither_signature_nor_dump() -> None:
         "GenericError: Generic error: Error performing PUT https://a.blob.example/lake/x in 9ms - HTTP error"
     )
     assert told.kind is Kind.PASSING
+
+
+def test_the_rights_of_the_page_are_enough_for_a_shared_access_signature(azurite: str) -> None:
+    def store(rights: str) -> ObjectStore:
+        where = f"lake/sas-{next(_roots)}?endpoint={azurite}&account-name={ACCOUNT}"
+        return Bench(f"azblob://{where}&sas-token={quote(signature('lake', rights), safe='')}").open()
+
+    writer, reader = store("rwdl"), store("rl")
+    writer.check()
+    writer.sweep()
+    writer.put_if_absent(KEY, [b"x"], 1)
+    with pytest.raises(AlreadyExists):
+        writer.put_if_absent(KEY, [b"y"], 1)
+    writer.replace("metadata", b"2", writer.replace("metadata", b"1", None))
+    assert [info.key for info in writer.list("")] == ["metadata", KEY]
+    writer.delete([KEY])
+    assert list(reader.list("")) == []
+    with pytest.raises(RunFailed, match=r"put of 'metadata'.*\(403\)"):
+        reader.replace("metadata", b"3", None)
+    writer.close()
+    reader.close()
 
 
 def test_secrets_are_never_printed(bench: Bench, proxy: Proxy) -> None:

@@ -11,7 +11,7 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -69,14 +69,23 @@ def _start_seaweedfs(running: ExitStack, program: str) -> int:
             "master.volumeSizeLimitMB": 64,
             "volume.max": 40,
             "filer": "true",
+            "filer.localSocket": folder / "filer.sock",
             "s3": "true",
+            "s3.localSocket": folder / "s3.sock",
         }
         for name, port in ports.items():
             given[name.replace(".grpc", ".port.grpc") if name.endswith("grpc") else f"{name}.port"] = port
         return [program, "-logtostderr=true", "server", *(f"-{key}={value}" for key, value in given.items())]
 
+    running.callback(_remove_sockets, ports)
     running.enter_context(ServerProcess(command, "Start Seaweed S3 API Server"))
     return ports["s3"]
+
+
+def _remove_sockets(ports: Mapping[str, int]) -> None:
+    """Some of its sockets have names of their own, and it cannot tidy up when it is killed."""
+    for name in ("master", "volume", "filer", "s3"):
+        Path(f"/tmp/seaweedfs-{name}-grpc-{ports[f'{name}.grpc']}.sock").unlink(missing_ok=True)
 
 
 @contextmanager
