@@ -18,6 +18,7 @@ from afterbay_nodes.storage.obstore_store import ObstoreStore
 from afterbay_nodes.storage.open import open_store
 from afterbay_nodes.storage.retry import Cancel
 from afterbay_nodes.storage.store import AlreadyExists, Changed, ObjectStore, StoreOptions
+from afterbay_nodes.storage.traits import TellsTraits, Traits
 from tests.support.azurite import ACCOUNT, ACCOUNT_KEY, signature
 from tests.support.faulty_proxy import Fault, Proxy, faulty_proxy
 from tests.support.gcs_server import Buckets, credentials_file, gs_uri
@@ -221,6 +222,11 @@ def test_a_server_that_drops_conditions_is_refused(fake_gcs: tuple[str, Buckets]
         assert caught.value.code == "store.unconditional"
         assert list(store.list("")) == []
         store.close()
+
+
+def test_the_doctor_is_told_what_the_store_promises(store: ObjectStore) -> None:
+    assert isinstance(store, TellsTraits)
+    assert store.traits() == Traits(conditional=True, compares=True, time=None)
 
 
 def test_a_container_that_is_not_there_is_refused_with_what_to_do(azurite: str) -> None:

@@ -13,7 +13,14 @@ from afterbay.doctor.finding import Finding, fail, ok
 WAL_RESET_BUG = ((3, 7, 0), (3, 51, 3))
 """From the first version of SQLite with it to the first without."""
 
-EXTRAS = {"otel": "opentelemetry-sdk", "avro": "fastavro", "duckdb": "duckdb", "postgres": "psycopg"}
+EXTRAS = {
+    "otel": "opentelemetry-sdk",
+    "avro": "fastavro",
+    "duckdb": "duckdb",
+    "postgres": "psycopg",
+    "gcs": "obstore",
+    "azure": "obstore",
+}
 """What each extra of Afterbay brings, by the distribution that is looked for."""
 
 

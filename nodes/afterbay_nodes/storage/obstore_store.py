@@ -36,6 +36,7 @@ from afterbay_nodes.storage.store import (
     flat,
     levels,
 )
+from afterbay_nodes.storage.traits import Traits
 
 LONGEST_KEY = 1024
 SMALL_BODY = 8 << 20
@@ -111,6 +112,10 @@ class ObstoreStore:
                 f"{self.display} replaces objects that it was asked to keep",
                 hint="the endpoint is no such store, or something in between drops the conditions of requests",
             )
+
+    def traits(self) -> Traits:
+        """See `storage.traits`. What `check` has let pass knows both conditions; obstore tells no server's time."""
+        return Traits(conditional=True, compares=True, time=None)
 
     def sweep(self) -> None:
         """Removes probes that a dead process left. An object that was not finished was never there."""
