@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from afterbay.clock import SystemClock
@@ -44,7 +45,7 @@ class CountingOutlet:
 def play(source: Source[Any], outlet: CountingOutlet) -> None:
     """Runs a source to its end."""
     meter = Telemetry("bench").node("source")
-    operator = source.open(SourceContext("source", "source", Until.END, None, {}, SystemClock(), meter))
+    operator = source.open(SourceContext("source", "source", Until.END, None, {}, SystemClock(), meter, Path()))
     try:
         operator.run(outlet)
     finally:

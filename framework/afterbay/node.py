@@ -299,7 +299,10 @@ class StoredPosition:
 
 @dataclass(frozen=True, slots=True)
 class SourceContext:
-    """What a source is opened with. `schemas`: per dispatcher, the schema in force at `resume`."""
+    """What a source is opened with. `schemas`: per dispatcher, the schema in force at `resume`.
+
+    `work_dir` is the run's own folder for scratch files, not made yet.
+    """
 
     node: str
     partition: str
@@ -308,6 +311,7 @@ class SourceContext:
     schemas: Mapping[str, TableSchema]
     clock: Clock
     meter: NodeMeter
+    work_dir: Path
 
 
 @dataclass(frozen=True, slots=True)

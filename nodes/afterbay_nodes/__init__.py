@@ -7,6 +7,7 @@ from collections.abc import Mapping
 _NODES = {
     "demo": "sources.demo:Demo",
     "change_log": "sources.change_log:ChangeLog",
+    "postgres": "sources.postgres.declaration:Postgres",
     "filter": "transforms.filter:Filter",
     "route": "transforms.route:Route",
     "select_columns": "transforms.select_columns:SelectColumns",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from afterbay.clock import SystemClock
@@ -158,6 +159,7 @@ def record(
         schemas=known,
         clock=SystemClock(),
         meter=Telemetry("test").node("source"),
+        work_dir=Path("scratch"),
     )
     operator = source.open(context)
     try:

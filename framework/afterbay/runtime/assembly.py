@@ -264,6 +264,7 @@ def _open_sources(
                         schemas=restart.schemas.get(partition, {}),
                         clock=bench.clock,
                         meter=meter,
+                        work_dir=bench.state.directory / "nodes" / item.name,
                     )
                 )
                 undo.callback(operator.close)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from afterbay.clock import SystemClock
@@ -56,7 +57,8 @@ def play(path: str, listener: Listener, *, raw_changes: bool) -> int:
     is no such file, RunFailed at a bad line.
     """
     log = ChangeLog(path=path, output_raw_change_event=raw_changes)
-    context = SourceContext("log", "log", Until.END, None, {}, SystemClock(), Telemetry("verify").node("log"))
+    meter = Telemetry("verify").node("log")
+    context = SourceContext("log", "log", Until.END, None, {}, SystemClock(), meter, work_dir=Path())
     player = _Player(log, context, listener)
     out = _Outlet(listener)
     try:

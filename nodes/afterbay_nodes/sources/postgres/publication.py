@@ -1,0 +1,33 @@
+"""The publication: which tables the server sends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from afterbay.schema import TableName
+from afterbay_nodes.sources.postgres.connection import Server
+from afterbay_nodes.sources.postgres.names import quoted
+
+_FOUND = "SELECT 1 FROM pg_catalog.pg_publication WHERE pubname = %s"
+_TABLES = "SELECT schemaname::text, tablename::text FROM pg_catalog.pg_publication_tables WHERE pubname = %s"
+
+
+def exists(server: Server, name: str) -> bool:
+    """True if it is there."""
+    return bool(server.rows(_FOUND, [name]))
+
+
+def tables(server: Server, name: str) -> set[TableName]:
+    """The tables that it sends now."""
+    return {TableName(schema, table) for schema, table in server.rows(_TABLES, [name])}
+
+
+def creation(name: str, tables: Sequence[TableName], *, everything: bool) -> str:
+    """The SQL that makes it: for some tables, or (which only a superuser may) for all that are and will be."""
+    whole = "ALL TABLES" if everything else "TABLE " + ", ".join(map(sql_name, tables))
+    return f"CREATE PUBLICATION {quoted(name)} FOR {whole}"
+
+
+def sql_name(name: TableName) -> str:
+    """A table in SQL."""
+    return f"{quoted(name.schema)}.{quoted(name.table)}"

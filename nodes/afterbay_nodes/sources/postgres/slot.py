@@ -1,0 +1,79 @@
+"""The replication slot: what the server keeps for this pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from afterbay.errors import RunFailed
+from afterbay_nodes.sources.postgres.connection import ConnectionLost, Server
+from afterbay_nodes.sources.postgres.lsn import lsn_number, lsn_text
+
+_FOUND = """\
+SELECT plugin::text, slot_type::text, database::text, active_pid, restart_lsn::text, confirmed_flush_lsn::text,
+       wal_status::text, safe_wal_size, two_phase
+FROM pg_catalog.pg_replication_slots WHERE slot_name = %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A slot as the server has it. `confirmed`: what ends at or below it the server may have discarded."""
+
+    name: str
+    plugin: str
+    kind: str
+    database: str
+    active_pid: int | None
+    confirmed: int
+    wal_status: str
+    safe_bytes: int | None
+    two_phase: bool
+
+
+def find(server: Server, name: str) -> Slot | None:
+    """The slot, None if there is none."""
+    for plugin, kind, database, pid, _, confirmed, status, safe, two_phase in server.rows(_FOUND, [name]):
+        return Slot(
+            name,
+            plugin or "",
+            kind,
+            database or "",
+            pid,
+            lsn_number(confirmed) if confirmed else 0,
+            status or "",
+            safe,
+            bool(two_phase),
+        )
+    return None
+
+
+def create(server: Server, name: str) -> int:
+    """Makes the slot; gives the position where its stream begins. Waits for the transactions that are open."""
+    return lsn_number(server.value("SELECT lsn::text FROM pg_create_logical_replication_slot(%s, 'pgoutput')", [name]))
+
+
+def require(server: Server, name: str, resume: int) -> Slot:
+    """The slot, from which a run resumes at `resume`. Raises RunFailed if it cannot, ConnectionLost if it is in use."""
+    found = find(server, name)
+    if found is None:
+        raise RunFailed(
+            "postgres.slot_gone",
+            f"the replication slot '{name}' is gone, and with it what was committed behind {lsn_text(resume)}",
+            hint="start afresh: a new state, an empty root, and a snapshot",
+        )
+    if found.wal_status == "lost":
+        raise RunFailed(
+            "postgres.slot_lost",
+            f"the server has removed log that the replication slot '{name}' needs (max_slot_wal_keep_size)",
+            hint=f"start afresh: SELECT pg_drop_replication_slot('{name}'), a new state, an empty root, and a snapshot",
+        )
+    if found.confirmed > resume:
+        raise RunFailed(
+            "postgres.slot_ahead",
+            f"the replication slot '{name}' is at {lsn_text(found.confirmed)}, and the checkpoint at "
+            f"{lsn_text(resume)}: what was committed between them is lost to this pipeline",
+            hint="another pipeline uses the slot, or the state is an old copy; start afresh with a slot of its own",
+        )
+    if found.active_pid is not None:
+        raise ConnectionLost(f"the replication slot '{name}' is in use by the server's process {found.active_pid}")
+    return found

@@ -1,0 +1,172 @@
+"""The tables of the stream: which relation is which table, at which version, and what a relation message changes."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from afterbay.schema import Column, TableName, TableSchema
+from afterbay_nodes.sources.dispatcher import dispatcher_of
+from afterbay_nodes.sources.postgres import alterations
+from afterbay_nodes.sources.postgres.alterations import Alteration
+from afterbay_nodes.sources.postgres.pgoutput import Relation
+from afterbay_nodes.sources.postgres.type_facts import QUERY, TypeFacts, type_catalog
+from afterbay_nodes.sources.postgres.type_table import Mapped, mapped_columns, table_schema, unknown_types
+
+PENDING: Final = 0
+"""The version of a schema whose commit-ts is not known yet."""
+
+COLUMNS: Final = """\
+SELECT a.attname::text, a.attnum::int, COALESCE(a.attnum = ANY (i.indkey), false)
+FROM pg_catalog.pg_attribute a
+LEFT JOIN pg_catalog.pg_index i ON i.indrelid = a.attrelid AND i.indisprimary AND i.indimmediate
+WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped
+"""
+
+AsText = Callable[[TableName, Sequence[str]], frozenset[str]]
+
+
+class Facts(Protocol):
+    """Who answers questions about the catalog."""
+
+    def rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]: ...
+
+
+class Table:
+    """One table at one version. `schema.version` is PENDING until its transaction is committed.
+
+    `key` are the indices of its key's columns. `met`: the stream has it for the first time, and no DDL made it.
+    """
+
+    __slots__ = ("columns", "dispatcher", "key", "met", "relation", "schema")
+
+    def __init__(self, relation: Relation, schema: TableSchema, columns: tuple[Mapped, ...], *, met: bool) -> None:
+        self.relation = relation
+        self.schema = schema
+        self.columns = columns
+        self.dispatcher = dispatcher_of(schema.name)
+        self.key = [index for index, column in enumerate(schema.columns) if column.primary_key]
+        self.met = met
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A schema change within a transaction. `before` None: created; `after` None: dropped.
+
+    `after.schema` gets its version when the transaction's commit-ts are known.
+    """
+
+    alteration: Alteration
+    before: TableSchema | Table | None
+    after: Table | None
+
+
+class Tables:
+    """The tables by relation, as of the last message. Used by the source's thread.
+
+    A transaction that does not come to its end (the connection was lost) is undone: `begin`, then `undo`.
+    """
+
+    def __init__(
+        self, includes: Callable[[TableName], bool], as_text: AsText, schemas: Mapping[str, TableSchema]
+    ) -> None:
+        """`schemas`: those in force where the stream begins."""
+        self._includes = includes
+        self._as_text = as_text
+        # What a state knows of a table is taken up by its first relation message.
+        self._known = {schema.table_id: schema for schema in schemas.values() if schema.table_id is not None}
+        self._tables: dict[bytes, Table | None] = {}
+        self._types: dict[int, TypeFacts] = {}
+        self._undo: tuple[dict[int, TableSchema], dict[bytes, Table | None]] | None = None
+
+    def begin(self) -> None:
+        """A transaction begins."""
+        self._undo = None
+
+    def undo(self) -> None:
+        """The transaction that began last did not come to its end. The server names its relations anew."""
+        if self._undo is not None:
+            self._known, self._tables = self._undo
+            self._undo = None
+
+    def of(self, oid: bytes) -> Table | None:
+        """The table of a row message by the four bytes of its relation; None: it is not wanted. KeyError: not told."""
+        return self._tables[oid]
+
+    def meet(self, relation: Relation, facts: Facts) -> list[Step]:
+        """Takes a relation message; gives what it changes of a table that was known.
+
+        Raises what `facts` raises.
+        """
+        oid = struct.pack("!I", relation.oid)
+        table = self._tables.get(oid)
+        if table is not None and table.relation == relation:
+            return []
+        self._change()
+        known = table.schema if table is not None else self._known.pop(relation.oid, None)
+        name = TableName(relation.schema, relation.name)
+        if not self._includes(name):
+            self._tables[oid] = None
+            return [] if known is None else [Step(alterations.dropped(known.name), table or known, None)]
+        schema, columns = self._shape(relation, known, facts)
+        if known is None:
+            self._tables[oid] = Table(relation, schema, columns, met=True)
+            return []
+        steps: list[Step] = []
+        before: TableSchema | Table = table or known
+        if known.name != name:
+            moved = Table(relation, replace(known, name=name, version=PENDING), columns, met=False)
+            steps.append(Step(alterations.renamed(known.name, name), before, moved))
+            before, known = moved, moved.schema
+        change = alterations.altered(known, schema) if _shapes(known) != _shapes(schema) else None
+        if change is None:
+            # Rows of another form (their identity changed) of the same table.
+            kept = Table(relation, known, columns, met=False)
+            if steps:
+                steps[-1] = replace(steps[-1], after=kept)
+            self._tables[oid] = kept
+            return steps
+        after = Table(relation, schema, columns, met=False)
+        steps.append(Step(change, before, after))
+        self._tables[oid] = after
+        return steps
+
+    def truncate(self, oid: int) -> list[Step]:
+        """Takes a truncate message's relation."""
+        table = self._tables.get(struct.pack("!I", oid))
+        if table is None:
+            return []
+        self._change()
+        schema = replace(table.schema, version=PENDING)
+        after = Table(table.relation, schema, table.columns, met=False)
+        self._tables[struct.pack("!I", oid)] = after
+        return [Step(alterations.truncated(schema.name), table, after)]
+
+    def _shape(
+        self, relation: Relation, known: TableSchema | None, facts: Facts
+    ) -> tuple[TableSchema, tuple[Mapped, ...]]:
+        if unknown := unknown_types(relation, self._types):
+            self._types |= type_catalog(facts.rows(QUERY, [list(unknown)]))
+        name = TableName(relation.schema, relation.name)
+        as_text = self._as_text(name, [column.name for column in relation.columns])
+        found = facts.rows(COLUMNS, [relation.oid])
+        ids = {str(column): int(str(number)) for column, number, _ in found}
+        # With the whole row as identity the catalog tells the key, as it is now. What was known stands, so that the
+        # same stream read again gives the same changes whatever was altered since.
+        keys = {str(column) for column, _, key in found if key}
+        if known is not None and {column.name for column in known.columns} >= {c.name for c in relation.columns}:
+            keys = {column.name for column in known.columns if column.primary_key}
+        schema = table_schema(relation, keys, self._types, version=PENDING, as_text=as_text)
+        schema = replace(schema, columns=tuple(replace(item, id=ids.get(item.name)) for item in schema.columns))
+        return schema, mapped_columns(relation, self._types, as_text)
+
+    def _change(self) -> None:
+        if self._undo is None:
+            self._undo = dict(self._known), dict(self._tables)
+
+
+def _shapes(schema: TableSchema) -> tuple[Column, ...]:
+    """What makes a version: all but the ids, which the catalog tells as it is now."""
+    return tuple(replace(column, id=None) for column in schema.columns)
