@@ -75,12 +75,11 @@ class Transactions:
     Transactions that ended below `skip_below` are dropped: they were played before (I6).
     """
 
-    def __init__(self, tables: Tables, scratch: ScratchRows, skip_below: int, held_bytes: int = HELD_BYTES) -> None:
+    def __init__(self, tables: Tables, scratch: ScratchRows, skip_below: int) -> None:
         self.skip_below = skip_below
         self.repeated = 0
         self._tables = tables
         self._scratch = scratch
-        self._held_bytes = held_bytes
         self._begin: Begin | None = None
         self._segments: list[Segment] = []
         self._rows: dict[bytes, Rows | None] = {}
@@ -119,7 +118,7 @@ class Transactions:
                 yield Keepalive(int.from_bytes(data[1:9], "big"), data[17] != 0)
         if self._begin is not None:
             self._held += sum(map(len, messages))
-            if self._held > self._held_bytes:
+            if self._held > HELD_BYTES:
                 self._spill()
 
     def _first_row(self, data: bytes) -> None:

@@ -1,0 +1,107 @@
+"""A real server's stream as files: what the store holds in the end is what the database holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from afterbay_nodes.sources.postgres import transactions
+from tests.support.copied import Copied, copied
+from tests.support.postgres_server import PostgresServer
+
+
+@pytest.fixture
+def copy(tmp_path: Path, logical_postgres: PostgresServer) -> Iterator[Copied]:
+    with copied(tmp_path, logical_postgres.database()) as found:
+        found.db.execute("CREATE TABLE t (id int PRIMARY KEY, n bigint, name text)")
+        found.catches_up()
+        yield found
+
+
+def test_rows_in_several_runs(copy: Copied) -> None:
+    db = copy.db
+    db.execute("INSERT INTO t SELECT i, i, 'name ' || i FROM generate_series(1, 1000) i")
+    db.execute("UPDATE t SET n = n + 1 WHERE id % 2 = 0")
+    assert copy.catches_up().rows_in == 1500
+    db.execute("DELETE FROM t WHERE id % 7 = 0")
+    copy.catches_up()
+    assert copy.catches_up().rows_in == 0
+    copy.is_equal()
+
+
+def test_a_key_that_changes_twice_in_one_transaction(copy: Copied) -> None:
+    db = copy.db
+    db.execute("INSERT INTO t SELECT i, i, 'x' FROM generate_series(1, 20) i")
+    with db.transaction():
+        db.execute("UPDATE t SET id = 100 WHERE id = 1")
+        db.execute("UPDATE t SET id = 101, n = 5 WHERE id = 100")
+        db.execute("UPDATE t SET id = 1 WHERE id = 2")
+        db.execute("DELETE FROM t WHERE id = 3")
+        db.execute("UPDATE t SET id = 3 WHERE id = 101")
+    copy.catches_up()
+    copy.is_equal()
+
+
+def test_schema_changes_in_the_middle_of_a_transaction(copy: Copied) -> None:
+    db = copy.db
+    db.execute("INSERT INTO t SELECT i, i, 'x' FROM generate_series(1, 20) i")
+    with db.transaction():
+        db.execute("UPDATE t SET n = 0 WHERE id < 5")
+        db.execute("ALTER TABLE t ADD COLUMN more text")
+        db.execute("UPDATE t SET more = 'm' WHERE id < 10")
+        db.execute("ALTER TABLE t DROP COLUMN name")
+        db.execute("UPDATE t SET more = 'o' WHERE id < 3")
+        db.execute("ALTER TABLE t RENAME COLUMN more TO other")
+        db.execute("ALTER TABLE t ALTER COLUMN n TYPE numeric(20,2)")
+        db.execute("INSERT INTO t VALUES (50, 1.5, 'p')")
+        db.execute("TRUNCATE t")
+        db.execute("INSERT INTO t VALUES (51, 2.5, 'q')")
+    copy.catches_up()
+    assert copy.statements("t") == [
+        "",
+        "ALTER TABLE `public`.`t` ADD COLUMN `more` LONGTEXT",
+        "ALTER TABLE `public`.`t` DROP COLUMN `name`",
+        "ALTER TABLE `public`.`t` MODIFY COLUMN `n` DECIMAL(20,2), RENAME COLUMN `more` TO `other`",
+        "TRUNCATE TABLE `public`.`t`",
+    ]
+    copy.is_equal()
+
+
+def test_a_renamed_table(copy: Copied) -> None:
+    db = copy.db
+    db.execute("INSERT INTO t VALUES (1, 1, 'x')")
+    db.execute("ALTER TABLE t RENAME TO u")
+    db.execute("INSERT INTO u VALUES (2, 2, 'y')")
+    copy.catches_up()
+    assert copy.statements("u") == ["RENAME TABLE `public`.`t` TO `public`.`u`"]
+    copy.is_equal()
+
+
+def test_a_schema_change_between_two_runs(copy: Copied) -> None:
+    db = copy.db
+    db.execute("INSERT INTO t VALUES (1, 1, 'x')")
+    copy.catches_up()
+    db.execute("ALTER TABLE t ADD COLUMN more int, ADD COLUMN less text")
+    db.execute("INSERT INTO t VALUES (2, 2, 'y', 3, 'z')")
+    copy.catches_up()
+    assert len(copy.statements("t")) == 2
+    copy.is_equal()
+
+
+def test_a_transaction_larger_than_what_is_held(copy: Copied, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits in the scratch file, of which nothing is left."""
+    monkeypatch.setattr(transactions, "HELD_BYTES", 1 << 20)
+    db = copy.db
+    db.execute("CREATE TABLE u (id int PRIMARY KEY, name text)")
+    db.execute("ALTER PUBLICATION " + copy.slot + " ADD TABLE u")
+    with db.transaction():
+        db.execute("INSERT INTO t SELECT i, i, repeat('x', 100) FROM generate_series(1, 60000) i")
+        db.execute("INSERT INTO u SELECT i, 'u' FROM generate_series(1, 10) i")
+        db.execute("UPDATE t SET id = id + 100000 WHERE id % 3 = 0")
+        db.execute("ALTER TABLE t ADD COLUMN more int")
+        db.execute("UPDATE t SET more = 1 WHERE id % 2 = 0")
+    copy.catches_up()
+    copy.is_equal()
+    assert list((copy.state / "nodes" / "pg").iterdir()) == []
