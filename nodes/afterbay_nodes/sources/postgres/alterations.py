@@ -25,13 +25,14 @@ class Alteration:
     query: str
 
 
-def created(schema: TableSchema) -> Alteration:
-    """A table that is new."""
+def created(schema: TableSchema, *, replaces: bool = False) -> Alteration:
+    """A table that is new. `replaces`: what may be there under its name is not it, and goes."""
     columns = [f"{_name(column.name)} {_definition(column)}" for column in schema.columns]
     key = [column.name for column in schema.columns if column.primary_key]
     if key:
         columns.append(f"PRIMARY KEY ({_names(key)})")
-    return Alteration(DdlKind.CREATE_TABLE, f"CREATE TABLE {quoted(schema.name)} ({', '.join(columns)})")
+    verb = "CREATE OR REPLACE TABLE" if replaces else "CREATE TABLE"
+    return Alteration(DdlKind.CREATE_TABLE, f"{verb} {quoted(schema.name)} ({', '.join(columns)})")
 
 
 def dropped(name: TableName) -> Alteration:

@@ -63,6 +63,13 @@ class Access:
         limits = f" -c statement_timeout={STATEMENT_SECONDS}s -c lock_timeout={LOCK_SECONDS}s"
         return Server(self._connect(limits), self)
 
+    def reader(self) -> psycopg.Connection[Row]:
+        """A connection for reading tables, which takes as long as it takes; the caller closes it. Raises the same.
+
+        With row security a role would see some of the rows only: off, the server refuses it instead.
+        """
+        return self._connect(f" -c statement_timeout=0 -c lock_timeout={LOCK_SECONDS}s -c row_security=off")
+
     def replication(self) -> psycopg.Connection[Row]:
         """A connection that speaks the replication protocol; the caller closes it. Raises as `questions`."""
         return self._connect("", replication="database")
@@ -84,7 +91,7 @@ class Access:
             return ConnectionLost(told)  # the slot is in use: by a process that is dead, or by one that is not
         if state[:2] in ("28", "3D") or state == "42501" or (lost and _PERMANENT.search(told)):
             return EnvironmentRefused("postgres.refused", f"the server refuses: {told}", place=self._place)
-        if lost or state[:2] in ("08", "53", "57", "58"):
+        if lost or state[:2] in ("08", "53", "57", "58") or state == "55P03":
             return ConnectionLost(told)
         return RunFailed("postgres.failed", f"the server says: {told}", place=self._place)
 

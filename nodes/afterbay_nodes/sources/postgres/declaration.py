@@ -26,7 +26,7 @@ class AsText(TableMatch):
 
 
 class Postgres(Source[ChangeBatch]):
-    """Copies tables of a PostgreSQL database (14 or later): what is committed from now on, by logical replication.
+    """Copies tables of a PostgreSQL database (14 or later): the rows that are there, then what is committed.
 
     The commit-ts of a change is its transaction's commit LSN. The slot and the publication are made if they are not
     there; the slot is confirmed only up to what a checkpoint has, and also while the tables are idle. What a server or
@@ -54,9 +54,10 @@ class Postgres(Source[ChangeBatch]):
     publication: Annotated[str | None, Field(min_length=1, max_length=63, description="default: the slot's name")] = (
         None
     )
-    snapshot: Annotated[Literal["never"], Field(description="what is in the tables at the start: `never` copied")] = (
-        "never"
-    )
+    snapshot: Annotated[
+        Literal["initial", "never", "only"],
+        Field(description="the rows that are there at the start: copied, left out, or all that is copied"),
+    ] = "initial"
     heartbeat: Annotated[
         Duration, Field(gt=0, description="while the tables are idle, the slot is moved this often")
     ] = 10.0
@@ -97,7 +98,11 @@ class Postgres(Source[ChangeBatch]):
         return frozenset(name for name in columns if any(rule.matches(name) for rule in rules))
 
     def identity(self) -> Mapping[str, Json]:
-        return {"slot": self.slot, "publication": self.published_as}
+        return {"slot": self.slot, "publication": self.published_as, "snapshot": self.snapshot}
+
+    @property
+    def ends(self) -> bool:
+        return self.snapshot == "only"
 
     def facts(self) -> Mapping[str, str]:
         return {"tables": ", ".join(self.tables), "slot": self.slot}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import random
+import secrets
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from afterbay.errors import Cancelled, Place, RunFailed
@@ -14,7 +16,10 @@ from afterbay_nodes.sources.postgres.connection import Access, ConnectionLost, S
 from afterbay_nodes.sources.postgres.lsn import lsn_number, lsn_text
 from afterbay_nodes.sources.postgres.player import Player
 from afterbay_nodes.sources.postgres.scratch_rows import ScratchRows
-from afterbay_nodes.sources.postgres.start_checks import Wanted
+from afterbay_nodes.sources.postgres.snapshot import Snapshot
+from afterbay_nodes.sources.postgres.snapshot_feed import SnapshotFeed
+from afterbay_nodes.sources.postgres.snapshot_plan import SnapshotPlan
+from afterbay_nodes.sources.postgres.start_checks import FoundTable, Wanted
 from afterbay_nodes.sources.postgres.stream import Stream
 from afterbay_nodes.sources.postgres.tables import Tables
 from afterbay_nodes.sources.postgres.transactions import MOST_STEPS, Keepalive, Transaction, Transactions
@@ -37,13 +42,16 @@ ASK_SECONDS: Final = 0.2
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 10.0
 
 HEARTBEAT: Final = "afterbay.heartbeat"
+NO_LIMIT: Final = (1 << 64) - 1
+_ROOM: Final = "afterbay.room"
 _BEAT: Final = "SELECT pg_catalog.pg_logical_emit_message(true, %s, %s)::text"
 
 _log = logging.getLogger("afterbay.postgres")
 
 
 class PostgresOperator(SourceOperator):
-    """One slot at work. The cursor is ``{"lsn": confirmed when durable, "system": the server's, "ms": commit time}``.
+    """One slot at work. The cursor is ``{"lsn": confirmed when durable, "system": the server's, "ms": the last commit's
+    time, "snapshot": how many of its tables are done, as long as it lasts}``.
 
     Owns its connections, of which the stream is closed by `close`, and the scratch file.
     """
@@ -61,12 +69,23 @@ class PostgresOperator(SourceOperator):
         self._promised = context.resume.commit_ts if context.resume is not None else -1
         self._last_commit = self._promised
         self._last_ms = cursor.get("ms")
-        self._fresh = context.resume is None
+        done = cursor.get("snapshot")
+        self._folder = context.work_dir
+        # How many tables of the snapshot are done; None: all, or there is none.
+        self._done: int | None = int(str(done)) if done is not None else None
+        if context.resume is None and declared.snapshot != "never":
+            self._done = 0
+        self._plan = SnapshotPlan.read(context.work_dir, self._done or 0)
+        self._highest = NO_LIMIT  # what may be promised at most
+        self._safe = self._position  # what a promise's cursor may say: all below it is at or below the promise
+        self._checked = False
         self._confirmed = self._position
         self._target: int | None = None
         self._scratch = ScratchRows(context.work_dir, declared.transaction_limit)
         self._tables = Tables(declared.rules.matches, declared.text_columns, context.schemas)
-        self._transactions = Transactions(self._tables, self._scratch, self._position)
+        if self._done is None and context.resume is not None:
+            self._tables.snapshot(self._plan.floors(), self._plan.end)
+        self._transactions = Transactions(self._tables, self._scratch, self._position, self._promised)
         self._stream: Stream | None = None
         self._cancelled = False
         self._unsettled = 0
@@ -82,8 +101,8 @@ class PostgresOperator(SourceOperator):
         while True:
             position = self._position
             try:
-                if self._connect_and_follow(out):
-                    return
+                self._connect_and_follow(out)
+                return
             except ConnectionLost as lost:
                 self._transactions.forget()
                 self._scratch.clear()
@@ -122,22 +141,58 @@ class PostgresOperator(SourceOperator):
 
     # -- connecting
 
-    def _connect_and_follow(self, out: Outlet) -> bool:
-        """True when the run is over. Raises ConnectionLost."""
+    def _connect_and_follow(self, out: Outlet) -> None:
+        """Returns when the run is over. Raises ConnectionLost."""
+        self._end_stream()
         server = self._access.questions()
         try:
-            self._prepare(server)
-            self._stream = Stream(
-                self._access, self._declared.slot, self._declared.published_as, self._position, self._confirmed
-            )
-            self._follow(out, server, self._stream)
+            tables = self._prepare(server)
+            if self._done is not None and not self._read_snapshot(out, server, tables):
+                return
+            if self._declared.snapshot != "only":
+                self._follow(out, server, self._start_stream(), self._target)
         finally:
             server.close()
-        return True
 
-    def _prepare(self, server: Server) -> None:
-        self._end_stream()
+    def _prepare(self, server: Server) -> list[FoundTable]:
+        """Everything that the stream needs is there, or made. Gives the tables that are wanted and there."""
         declared = self._declared
+        self._check_server(server)
+        wanted = self._wanted()
+        if self._checked:
+            tables = start_checks.find_tables(server, wanted.includes)
+        else:
+            tables = start_checks.check(server, wanted)
+            self._checked = True
+        if declared.snapshot == "only":
+            return tables
+        if not publication.exists(server, declared.published_as):
+            server.run(publication.creation(declared.published_as, [item.name for item in tables], everything=False))
+        if self._position == 0:
+            found = slot.find(server, declared.slot)
+            self._position = slot.create(server, declared.slot) if found is None else found.confirmed
+            self._transactions.skip_below = self._confirmed = self._position
+            if self._done is None:
+                self._promise(self._position - MOST_STEPS - 1)
+        slot.require(server, declared.slot, self._position)
+        if self._until is Until.CAUGHT_UP and self._target is None:
+            # A message of our own marks the end: its commit brings all before it to the log, and it surely comes.
+            self._target = lsn_number(server.value(_BEAT, [HEARTBEAT, declared.slot]))
+        return tables
+
+    def _wanted(self) -> Wanted:
+        declared = self._declared
+        return Wanted(
+            declared.rules.matches,
+            declared.slot,
+            declared.published_as,
+            streams=declared.snapshot != "only",
+            reads=self._done is not None,
+            whole_rows=declared.large_values == "whole_rows",
+            node=self._node,
+        )
+
+    def _check_server(self, server: Server) -> None:
         system = str(server.value("SELECT system_identifier::text FROM pg_control_system()"))
         if self._system and system != self._system:
             raise RunFailed(
@@ -148,28 +203,50 @@ class PostgresOperator(SourceOperator):
                 hint="connect to the server that the checkpoint is of, or start afresh",
             )
         self._system = system
-        wanted = Wanted(
-            declared.rules.matches,
-            declared.slot,
-            declared.published_as,
-            reads=False,
-            whole_rows=declared.large_values == "whole_rows",
-            node=self._node,
-        )
-        tables = start_checks.check(server, wanted)
-        if not publication.exists(server, declared.published_as):
-            server.run(publication.creation(declared.published_as, [item.name for item in tables], everything=False))
-        if self._fresh:
-            found = slot.find(server, declared.slot)
-            self._position = slot.create(server, declared.slot) if found is None else found.confirmed
-            self._transactions.skip_below = self._position
-            self._confirmed = self._position
-            self._fresh = False
-            self._promise(self._position - MOST_STEPS - 1)
-        slot.require(server, declared.slot, self._position)
-        if self._until is Until.CAUGHT_UP and self._target is None:
-            # A message of our own marks the end: its commit brings all before it to the log, and it surely comes.
-            self._target = lsn_number(server.value(_BEAT, [HEARTBEAT, declared.slot]))
+
+    def _read_snapshot(self, out: Outlet, server: Server, tables: Sequence[FoundTable]) -> bool:
+        """Reads the tables that are not done; False if the run is stopping. Raises ConnectionLost.
+
+        They are read as of a new position each time, as a snapshot cannot be taken up again. What the stream has below
+        that position of the tables that are done is sent first: a promise may then be made for each table.
+        """
+        assert self._done is not None
+        done = self._done
+        room = len(self._plan.tables) + len(tables) + 1
+        # The numbers below the new position that the tables take are above all that were taken before.
+        server.rows("SELECT pg_catalog.pg_logical_emit_message(false, %s, repeat(' ', %s))", [_ROOM, room])
+        snapshot = Snapshot(self._access, f"{self._declared.slot[:40]}_snapshot_{secrets.token_hex(4)}")
+        try:
+            begun = bool(self._plan.tables)
+            plan = self._plan.again(done, [table.oid for table in tables], snapshot.at)
+            plan.write(self._folder)
+            self._plan = plan
+            self._tables.snapshot(plan.floors(), plan.end)
+            first = plan.commit_ts(done) if done < len(plan.tables) else plan.end
+            if done and self._declared.snapshot != "only":
+                self._highest = first - 1
+                self._follow(out, server, self._start_stream(), snapshot.at)
+                self._end_stream()
+            feed = SnapshotFeed(self._partition, out, self._tables, snapshot)
+            for index in range(done, len(plan.tables)):
+                commit_ts = plan.commit_ts(index)
+                if out.stopping or not feed.send(plan.tables[index].oid, commit_ts, again=begun):
+                    return False
+                self._highest = commit_ts
+                self._done = index + 1
+                self._promise(commit_ts)
+        finally:
+            snapshot.close()
+        self._done = None
+        self._highest = NO_LIMIT
+        self._promise(max(self._promised, self._last_commit))
+        return True
+
+    def _start_stream(self) -> Stream:
+        declared = self._declared
+        stream = Stream(self._access, declared.slot, declared.published_as, self._position, self._confirmed)
+        self._stream = stream
+        return stream
 
     def _end_stream(self) -> None:
         stream, self._stream = self._stream, None
@@ -178,8 +255,8 @@ class PostgresOperator(SourceOperator):
 
     # -- following
 
-    def _follow(self, out: Outlet, server: Server, stream: Stream) -> None:
-        """Until the end or a stop. Raises ConnectionLost."""
+    def _follow(self, out: Outlet, server: Server, stream: Stream, target: int | None) -> None:
+        """Until everything below `target` was played, or a stop. Raises ConnectionLost."""
         self._beat_at = self._idle_at = self._clock.monotonic()
         while True:
             messages = stream.read(LOOK_SECONDS if self._oldest is None else LINGER_SECONDS)
@@ -198,11 +275,11 @@ class PostgresOperator(SourceOperator):
             waited = self._oldest is not None and now - self._oldest >= LINGER_SECONDS
             if waited or self._unsettled >= SETTLE_BYTES:
                 self._settle()
-            if out.stopping or (self._target is not None and self._position >= self._target):
+            if out.stopping or (target is not None and self._position >= target):
                 self._settle()
                 return
             if not messages:
-                self._idle(server, stream, now)
+                self._idle(server, stream, now, hurries=target is not None)
 
     def _play(self, whole: Transaction) -> None:
         self._player.play(whole)
@@ -223,9 +300,9 @@ class PostgresOperator(SourceOperator):
             self._last_commit = max(self._last_commit, event.wal_end - MOST_STEPS - 1)
             self._settle()
 
-    def _idle(self, server: Server, stream: Stream, now: float) -> None:
+    def _idle(self, server: Server, stream: Stream, now: float, *, hurries: bool) -> None:
         """Nothing came: the slot is to move all the same."""
-        waits = ASK_SECONDS if self._target is not None else self._declared.heartbeat
+        waits = ASK_SECONDS if hurries else self._declared.heartbeat
         if now - self._asked_at >= waits:
             self._asked_at = now
             stream.ask()
@@ -240,10 +317,15 @@ class PostgresOperator(SourceOperator):
         self._promise(self._last_commit)
 
     def _promise(self, commit_ts: int) -> None:
-        if commit_ts < 0:
+        self._promised = max(self._promised, min(commit_ts, self._highest))
+        if self._promised < 0:
+            self._player.flush()
             return
-        cursor: dict[str, Json] = {"lsn": lsn_text(self._position), "system": self._system}
+        if self._last_commit <= self._promised:
+            self._safe = self._position
+        cursor: dict[str, Json] = {"lsn": lsn_text(self._safe), "system": self._system}
+        if self._done is not None:
+            cursor["snapshot"] = self._done
         if self._last_ms is not None:
             cursor["ms"] = self._last_ms
-        self._promised = max(self._promised, commit_ts)
         self._player.promise(self._promised, cursor)

@@ -57,11 +57,12 @@ class FoundTable:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a pipeline needs of a server. `reads`: there will be a snapshot."""
+    """What a pipeline needs of a server. `streams`: changes are to come; `reads`: tables are to be read."""
 
     includes: Callable[[TableName], bool]
     slot: str
     publication: str
+    streams: bool
     reads: bool
     whole_rows: bool
     node: str
@@ -77,7 +78,7 @@ def check(server: Server, wanted: Wanted) -> list[FoundTable]:
     """The tables. Raises EnvironmentRefused with everything that is wrong; ConnectionLost."""
     tables = find_tables(server, wanted.includes)
     findings = [*_of_server(server, wanted), *_of_tables(tables, wanted)]
-    if server.version >= OLDEST:
+    if server.version >= OLDEST and wanted.streams:
         findings += _of_publication(server, tables, wanted)
     if findings:
         raise EnvironmentRefused(
@@ -108,19 +109,19 @@ def _of_server(server: Server, wanted: Wanted) -> Iterator[Diagnostic]:
             "postgres.role", f"the role {visible(user)} may not replicate", at, f"ALTER ROLE {quoted(user)} REPLICATION"
         )
     found = slot.find(server, wanted.slot)
-    if found is None and slots >= most_slots:
+    if slots + (wanted.streams and found is None) + wanted.reads > most_slots:
         yield Diagnostic(
             "postgres.slots",
-            f"all {most_slots} replication slots are taken",
+            f"{slots} of {most_slots} replication slots are taken: there is no room for this pipeline's",
             at,
-            f"ALTER SYSTEM SET max_replication_slots = {most_slots + 1}; then restart, or drop one that nobody uses",
+            f"ALTER SYSTEM SET max_replication_slots = {most_slots + 2}; then restart, or drop one that nobody uses",
         )
-    if senders >= most_senders:
+    if senders + wanted.streams + wanted.reads > most_senders:
         yield Diagnostic(
             "postgres.senders",
-            f"all {most_senders} WAL senders are taken",
+            f"{senders} of {most_senders} WAL senders are taken: there is no room for this pipeline's",
             at,
-            f"ALTER SYSTEM SET max_wal_senders = {most_senders + 1}; then restart the server",
+            f"ALTER SYSTEM SET max_wal_senders = {most_senders + 2}; then restart the server",
         )
     if found is not None and (found.plugin != "pgoutput" or found.database != database or found.two_phase):
         what = f"of {found.plugin or found.kind} in database {visible(found.database)}"
@@ -141,14 +142,14 @@ def _of_tables(tables: Sequence[FoundTable], wanted: Wanted) -> Iterator[Diagnos
         at = Place(node=wanted.node, table=visible(str(table.name)))
         name = visible(sql_name(table.name))
         identified = {"d": table.has_key, "i": table.has_identity_index, "f": True, "n": False}[table.identity]
-        if not identified:
+        if wanted.streams and not identified:
             yield Diagnostic(
                 "postgres.identity",
                 "nothing identifies its rows in the log (no primary key that is checked at once, no replica identity)",
                 at,
                 f"ALTER TABLE {name} REPLICA IDENTITY FULL, or give it a primary key",
             )
-        elif table.has_toast and table.identity != "f" and wanted.whole_rows:
+        elif wanted.streams and table.has_toast and table.identity != "f" and wanted.whole_rows:
             yield Diagnostic(
                 "postgres.whole_rows",
                 "it may hold large values, which an update that leaves them as they are does not send",

@@ -79,20 +79,42 @@ class Tables:
         self._known = {schema.table_id: schema for schema in schemas.values() if schema.table_id is not None}
         self._tables: dict[bytes, Table | None] = {}
         self._types: dict[int, TypeFacts] = {}
-        self._undo: tuple[dict[int, TableSchema], dict[bytes, Table | None]] | None = None
+        self._told: dict[bytes, Relation] = {}
+        self._floors: Mapping[int, int] = {}
+        self._floor = 0
+        self._commit = 0
+        self._undo: tuple[dict[int, TableSchema], dict[bytes, Table | None], dict[bytes, Relation]] | None = None
 
-    def begin(self) -> None:
-        """A transaction begins."""
+    def snapshot(self, floors: Mapping[int, int], end: int) -> None:
+        """What was committed below a table's floor is in the snapshot, and dropped where the stream has it.
+
+        By relation; of a relation that is none of the snapshot's, all below `end`: it was gone by then.
+        """
+        self._floors, self._floor = floors, end
+
+    def begin(self, commit: int) -> None:
+        """A transaction begins, which is committed at `commit`."""
         self._undo = None
+        self._commit = commit
 
     def undo(self) -> None:
         """The transaction that began last did not come to its end. The server names its relations anew."""
         if self._undo is not None:
-            self._known, self._tables = self._undo
+            self._known, self._tables, self._told = self._undo
             self._undo = None
 
-    def of(self, oid: bytes) -> Table | None:
-        """The table of a row message by the four bytes of its relation; None: it is not wanted. KeyError: not told."""
+    def of(self, oid: bytes, facts: Facts) -> Table | None:
+        """The table of a row message by the four bytes of its relation; None: the row is not wanted.
+
+        Raises KeyError if the relation was not told, and what `facts` raises.
+        """
+        if oid not in self._tables:
+            relation = self._told[oid]
+            if self._is_in_snapshot(relation.oid):
+                return None
+            # Told when its rows were the snapshot's. A form that the snapshot does not have would be told again.
+            if self.meet(relation, facts):
+                raise KeyError(oid)
         return self._tables[oid]
 
     def meet(self, relation: Relation, facts: Facts) -> list[Step]:
@@ -105,6 +127,10 @@ class Tables:
         if table is not None and table.relation == relation:
             return []
         self._change()
+        if self._is_in_snapshot(relation.oid):
+            self._told[oid] = relation
+            self._tables.pop(oid, None)
+            return []
         known = table.schema if table is not None else self._known.pop(relation.oid, None)
         name = TableName(relation.schema, relation.name)
         if not self._includes(name):
@@ -133,10 +159,21 @@ class Tables:
         self._tables[oid] = after
         return steps
 
+    def read(self, relation: Relation, facts: Facts, version: int) -> Table:
+        """A table as it is in a snapshot: what the stream has of it is compared with that.
+
+        Raises what `facts` raises.
+        """
+        schema, columns = self._shape(relation, None, facts)
+        schema = replace(schema, version=version)
+        self._known[relation.oid] = schema
+        self._tables.pop(struct.pack("!I", relation.oid), None)
+        return Table(relation, schema, columns, met=False)
+
     def truncate(self, oid: int) -> list[Step]:
         """Takes a truncate message's relation."""
         table = self._tables.get(struct.pack("!I", oid))
-        if table is None:
+        if table is None or self._is_in_snapshot(oid):
             return []
         self._change()
         schema = replace(table.schema, version=PENDING)
@@ -162,9 +199,12 @@ class Tables:
         schema = replace(schema, columns=tuple(replace(item, id=ids.get(item.name)) for item in schema.columns))
         return schema, mapped_columns(relation, self._types, as_text)
 
+    def _is_in_snapshot(self, oid: int) -> bool:
+        return self._commit < self._floors.get(oid, self._floor)
+
     def _change(self) -> None:
         if self._undo is None:
-            self._undo = dict(self._known), dict(self._tables)
+            self._undo = dict(self._known), dict(self._tables), dict(self._told)
 
 
 def _shapes(schema: TableSchema) -> tuple[Column, ...]:

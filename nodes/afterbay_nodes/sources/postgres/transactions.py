@@ -72,11 +72,12 @@ class Transaction:
 class Transactions:
     """Collects. Used by the source's thread; owns the transaction that is under way, but not the scratch file.
 
-    Transactions that ended below `skip_below` are dropped: they were played before (I6).
+    Transactions committed below `skip_below`, or up to `skip_through`, are dropped: they were played before (I6).
     """
 
-    def __init__(self, tables: Tables, scratch: ScratchRows, skip_below: int) -> None:
+    def __init__(self, tables: Tables, scratch: ScratchRows, skip_below: int, skip_through: int) -> None:
         self.skip_below = skip_below
+        self._skip_through = skip_through
         self.repeated = 0
         self._tables = tables
         self._scratch = scratch
@@ -107,7 +108,7 @@ class Transactions:
                     try:
                         lists[data[26:30]].append(data)
                     except KeyError:
-                        self._first_row(data)
+                        self._first_row(data, facts)
                 elif (whole := self._steering(data, facts)) is not None:
                     yield whole
                     self._scratch.clear()
@@ -121,13 +122,13 @@ class Transactions:
             if self._held > HELD_BYTES:
                 self._spill()
 
-    def _first_row(self, data: bytes) -> None:
+    def _first_row(self, data: bytes, facts: Facts) -> None:
         """A row of a table that the segment has none of yet."""
         oid = data[26:30]
         if self._begin is None:
             raise fault("a row outside of a transaction", _lsn(data))
         try:
-            table = self._tables.of(oid)
+            table = self._tables.of(oid, facts)
         except KeyError as error:
             raise fault("a row of a relation that was not told", _lsn(data)) from error
         if table is None:
@@ -147,7 +148,7 @@ class Transactions:
                     raise fault("a transaction begins within another", lsn)
                 self._begin = begin
                 self._segments = [Segment()]
-                self._tables.begin()
+                self._tables.begin(begin.final_lsn)
             case Commit() as commit:
                 return self._commit(commit, lsn)
             case Relation() as relation:
@@ -180,7 +181,7 @@ class Transactions:
         _mark(self._segments)
         whole = Transaction(commit, self._segments)
         self._end()
-        if commit.commit_lsn < self.skip_below:
+        if commit.commit_lsn < self.skip_below or commit.commit_lsn <= self._skip_through:
             if whole.steps:
                 self._tables.undo()
             self.repeated += sum(len(rows.messages) for segment in whole.segments for rows in segment.rows)

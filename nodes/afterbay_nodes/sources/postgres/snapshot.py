@@ -1,0 +1,162 @@
+"""Reading tables as of one position: through the snapshot that a temporary slot exports, table by table."""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from afterbay.errors import Place, RunFailed
+from afterbay_nodes.sources.postgres.connection import LOCK_SECONDS, Access, ConnectionLost
+from afterbay_nodes.sources.postgres.copy_csv import COPY_OPTIONS
+from afterbay_nodes.sources.postgres.lsn import lsn_number
+from afterbay_nodes.sources.postgres.names import literal, quoted
+from afterbay_nodes.sources.postgres.pgoutput import Relation, RelationColumn
+
+if TYPE_CHECKING:
+    import psycopg
+
+CHUNK_BYTES: Final = 4 << 20
+"""Of a table's rows, as the server writes them, that are read together."""
+
+SILENCE_SECONDS: Final = 60.0
+"""How long a server may send nothing in the middle of a table."""
+
+_LOOK_SECONDS = 0.25
+_RELATION: Final = """\
+SELECT n.nspname::text, c.relname::text, c.relreplident::text, c.relfilenode = pg_catalog.pg_relation_filenode(c.oid)
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = %s
+"""
+_COLUMNS: Final = """\
+SELECT a.attname::text, a.atttypid::int8, a.atttypmod,
+  CASE c.relreplident WHEN 'f' THEN true WHEN 'n' THEN false ELSE COALESCE(a.attnum = ANY (i.indkey), false) END
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid
+LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid
+  AND CASE c.relreplident WHEN 'd' THEN i.indisprimary AND i.indimmediate WHEN 'i' THEN i.indisreplident END
+WHERE c.oid = %s AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum
+"""
+
+
+class Snapshot:
+    """The tables as of `at`: what was committed below it is in them, and nothing else.
+
+    Owns two connections: one holds the temporary slot and its exported snapshot, and must stay idle; the other reads.
+    Used by one thread.
+    """
+
+    def __init__(self, access: Access, name: str) -> None:
+        """`name`: of the temporary slot, which ends with its connection. Raises as `Access.questions` does."""
+        self._access = access
+        self._holder: psycopg.Connection[Any] | None = None
+        self._reader: psycopg.Connection[Any] | None = None
+        try:
+            self._holder = access.replication()
+            with access.guarded():
+                created = f"CREATE_REPLICATION_SLOT {quoted(name)} TEMPORARY LOGICAL pgoutput (SNAPSHOT 'export')"
+                found = self._holder.execute(created).fetchone()
+            assert found is not None
+            self.at = lsn_number(found[1])
+            self._exported = str(found[2])
+            self._reader = access.reader()
+        except BaseException:
+            self.close()
+            raise
+
+    def rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """A question to the catalog, within `table`."""
+        assert self._reader is not None
+        with self._access.guarded():
+            return self._reader.execute(sql, values or None).fetchall()
+
+    def table(self, oid: int) -> Relation | None:
+        """Turns to a table: how it looked. None if it is gone. It cannot be altered until the next one.
+
+        Raises ConnectionLost if it was rewritten since: its rows of then are not there any more.
+        """
+        assert self._reader is not None
+        with self._access.guarded():
+            self._reader.execute("ROLLBACK")
+            self._reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            self._reader.execute(f"SET TRANSACTION SNAPSHOT {literal(self._exported)}")
+        found = self.rows(_RELATION, [oid])
+        if not found:
+            return None
+        ((schema, name, identity, _),) = found
+        with self._access.guarded():
+            self._reader.execute(f"LOCK TABLE ONLY {quoted(schema)}.{quoted(name)} IN ACCESS SHARE MODE")
+        # Behind the lock: a table that was truncated or rewritten between is another file now.
+        ((*_, same),) = self.rows(_RELATION, [oid])
+        if not same:
+            raise ConnectionLost(f"the table {schema}.{name} was rewritten while the snapshot waited for it")
+        columns = tuple(
+            RelationColumn(str(column), int(kind), int(mod), bool(key))
+            for column, kind, mod, key in self.rows(_COLUMNS, [oid])
+        )
+        return Relation(oid, schema, name, identity, columns)
+
+    def chunks(self, relation: Relation, stopping: Callable[[], bool]) -> Iterator[bytes]:
+        """The rows of the table that was turned to, whole rows of about `CHUNK_BYTES` at a time.
+
+        Ends early when `stopping`. Raises ConnectionLost.
+        """
+        from psycopg.pq import ExecStatus
+
+        assert self._reader is not None
+        pg = self._reader.pgconn
+        names = ", ".join(quoted(column.name) for column in relation.columns)
+        copy = f"COPY {quoted(relation.schema)}.{quoted(relation.name)} ({names}) TO STDOUT {COPY_OPTIONS}"
+        with self._access.guarded():
+            result = pg.exec_(copy.encode())
+        if result.status != ExecStatus.COPY_OUT:
+            raise self._failed(relation, result.error_message)
+        poll = select.poll()
+        poll.register(pg.socket, select.POLLIN)
+        silent = 0.0
+        held: list[bytes] = []
+        size = 0
+        while True:
+            with self._access.guarded():
+                count, data = pg.get_copy_data(1)
+            if count > 0:
+                held.append(bytes(data))
+                size += count
+                silent = 0.0
+                if size >= CHUNK_BYTES:
+                    yield b"".join(held)
+                    held, size = [], 0
+            elif count == 0:
+                if stopping():
+                    return
+                if not poll.poll(_LOOK_SECONDS * 1000):
+                    silent += _LOOK_SECONDS
+                    if silent >= SILENCE_SECONDS:
+                        raise ConnectionLost(f"the server sent nothing for {SILENCE_SECONDS:.0f} s")
+                with self._access.guarded():
+                    pg.consume_input()
+            else:
+                break
+        while (ended := pg.get_result()) is not None:
+            if ended.status == ExecStatus.FATAL_ERROR:
+                raise self._failed(relation, ended.error_message)
+        if held:
+            yield b"".join(held)
+
+    def close(self) -> None:
+        """Ends both connections, and the temporary slot with them."""
+        for connection in (self._reader, self._holder):
+            if connection is not None:
+                with suppress(Exception):
+                    connection.close()
+
+    def _failed(self, relation: Relation, message: bytes) -> Exception:
+        told = message.decode(errors="replace").strip().split("\n")[0]
+        assert self._reader is not None
+        if self._reader.pgconn.status != 0 or "terminating" in told or "canceling" in told:
+            return ConnectionLost(told)
+        return RunFailed(
+            "postgres.snapshot",
+            f"the table cannot be read: {told}",
+            place=Place(table=f"{relation.schema}.{relation.name}"),
+            hint=f"the role needs SELECT on it, no row security, and a lock within {LOCK_SECONDS} s",
+        )
