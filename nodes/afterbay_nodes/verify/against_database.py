@@ -12,7 +12,7 @@ from afterbay.errors import RunFailed
 from afterbay.printable import visible
 from afterbay_nodes.apply.engine import Apply, ApplyOptions
 from afterbay_nodes.apply.report import ApplyReport
-from afterbay_nodes.apply.states import LOG_COLUMNS, LOG_NUMBER, LOG_ROW, LOG_SERIES, TableState
+from afterbay_nodes.apply.states import LOG_COLUMNS, LOG_NUMBER, LOG_OP, LOG_ROW, LOG_SERIES, TableState
 from afterbay_nodes.apply.type_table import Temporal
 from afterbay_nodes.storage.names import escape
 from afterbay_nodes.transforms.table_rules import TableRules
@@ -69,7 +69,10 @@ class AgainstDatabase:
                 found.unchecked.append(Unchecked(f"all rows against {self.name}", note))
             pair.filled()
             for state in states:
-                found.faults += _table(pair, state)
+                if (open_why := _unchecked(pair, state)) is not None:
+                    found.unchecked.append(Unchecked(f"rows of {state.name} against {self.name}", open_why))
+                else:
+                    found.faults += _table(pair, state)
         return found
 
 
@@ -83,6 +86,15 @@ def _told(progress: Progress) -> Callable[[ApplyReport], None]:
         before = report.rows
 
     return tell
+
+
+def _unchecked(pair: Pair, state: TableState) -> str | None:
+    """Why the rows of a table cannot be compared, if they cannot."""
+    shape = pair.shape(state.name) if state.is_log and state.is_there else None
+    if shape is None or not _is_original_log(state, shape):
+        return None
+    ((updates,),) = pair.rows(f"SELECT COUNT(*) FROM {pair.stored(state.name)} WHERE {LOG_OP} = 'U'")
+    return "it has no key, and an update does not say which of its rows it changed" if updates else None
 
 
 def _table(pair: Pair, state: TableState) -> Iterator[Fault]:
@@ -99,32 +111,41 @@ def _table(pair: Pair, state: TableState) -> Iterator[Fault]:
     if differences:
         yield _fault(state, "against.columns", f"in the database {'; '.join(differences)}")
         return
-    yield from _rows(pair, state)
+    yield from _rows(pair, state, shape)
 
 
 def _columns(pair: Pair, state: TableState, shape: dict[str, str]) -> list[str]:
     dialect = pair.dialect
-    wanted = {dialect.column_name(column.name): dialect.type_of(column) for column in state.columns}
+    wanted = {dialect.column_name(column.name): column for column in state.columns}
     told = []
-    for name, kind in wanted.items():
+    for name, column in wanted.items():
+        kind = dialect.type_of(column)
         if name not in shape:
             told.append(f"column {visible(name)!r} is missing")
-        elif shape[name] != kind:
+        elif shape[name] != kind and not pair.is_original(state.name, column):
             told.append(f"column {visible(name)!r} is {shape[name] or 'without a type'}, not {kind or 'without'}")
     more = [name for name in shape if name not in wanted and name not in LOG_COLUMNS]
     return told + [f"column {visible(name)!r} is none of the store's" for name in more]
 
 
-def _rows(pair: Pair, state: TableState) -> Iterator[Fault]:
+def _is_original_log(state: TableState, shape: dict[str, str]) -> bool:
+    """True for a table without a key that is no copy: what was inserted into it and not deleted is there."""
+    return state.is_log and not any(name in shape for name in LOG_COLUMNS)
+
+
+def _rows(pair: Pair, state: TableState, shape: dict[str, str]) -> Iterator[Fault]:
     """Rows of one side that the other does not have: how many, and the first of them by key."""
-    columns = [pair.compared(column) for column in state.columns]
-    columns += LOG_COLUMNS if state.is_log else ()
-    names = [*(column.name for column in state.columns), *(LOG_COLUMNS if state.is_log else ())]
-    keys = [LOG_SERIES, LOG_NUMBER, LOG_ROW] if state.is_log else list(state.keys)
+    is_log = state.is_log and not _is_original_log(state, shape)
+    logged = LOG_COLUMNS if is_log else ()
+    columns = [*(pair.compared(column) for column in state.columns), *logged]
+    columns_there = [*(pair.compared_there(state.name, column) for column in state.columns), *logged]
+    names = [*(column.name for column in state.columns), *logged]
+    keys = [LOG_SERIES, LOG_NUMBER, LOG_ROW] if is_log else list(state.keys) or names
     places = [names.index(key) for key in keys]
-    ours, theirs = (
-        f"SELECT {', '.join(columns)} FROM {place}" for place in (pair.stored(state.name), pair.there(state.name))
-    )
+    ours = f"SELECT {', '.join(columns)} FROM {pair.stored(state.name)}"
+    if state.is_log and not is_log:
+        ours = f"{ours} WHERE {LOG_OP} = 'I' EXCEPT ALL {ours} WHERE {LOG_OP} = 'D'"
+    theirs = f"SELECT {', '.join(columns_there)} FROM {pair.there(state.name)}"
     missing, first = _only(pair, ours, theirs, places)
     extra, first_extra = _only(pair, theirs, ours, places)
     same = first is not None and first_extra is not None and _key(first, places) == _key(first_extra, places)

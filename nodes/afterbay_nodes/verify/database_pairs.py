@@ -22,6 +22,7 @@ from afterbay_nodes.apply.sql_target import first_line
 from afterbay_nodes.apply.target import Target
 from afterbay_nodes.apply.targets.open import open_target
 from afterbay_nodes.apply.type_table import Temporal
+from afterbay_nodes.verify.original_columns import OriginalColumns
 
 DATABASE_SCHEMES = ("sqlite", "duckdb", "postgresql", "postgres")
 Row = tuple[Any, ...]
@@ -49,6 +50,14 @@ class Pair(ABC):
     def compared(self, column: Column) -> str:
         """A column as it can be compared."""
         return self.dialect.quoted(column)
+
+    def compared_there(self, name: TableName, column: Column) -> str:
+        """A column of the database's table as it can be compared with the store's."""
+        return self.compared(column)
+
+    def is_original(self, name: TableName, column: Column) -> bool:
+        """True if the database's column is another type's, whose values the store's column has."""
+        return False
 
     @abstractmethod
     def filled(self) -> None:
@@ -232,11 +241,25 @@ class _PostgresPair(Pair):
     def __init__(self, target: Any) -> None:
         super().__init__(target)
         self._session = target
+        self._originals: dict[TableName, OriginalColumns] = {}
 
     def compared(self, column: Column) -> str:
         """JSON has no equality: its text has."""
         name = self.dialect.quoted(column)
         return f"CAST({name} AS text)" if self.dialect.type_of(column) == "json" else name
+
+    def is_original(self, name: TableName, column: Column) -> bool:
+        return self._original(name).holds(column, self.dialect.column_name(column.name))
+
+    def compared_there(self, name: TableName, column: Column) -> str:
+        called, quoted = self.dialect.column_name(column.name), self.dialect.quoted(column)
+        there = self._original(name).compared(column, called, quoted)
+        return f"CAST({there} AS text)" if self.dialect.type_of(column) == "json" else there
+
+    def _original(self, name: TableName) -> OriginalColumns:
+        if name not in self._originals:
+            self._originals[name] = OriginalColumns(self._session, name, self.dialect.temporal)
+        return self._originals[name]
 
     def filled(self) -> None:
         """Nothing is to be done: the session sees both."""

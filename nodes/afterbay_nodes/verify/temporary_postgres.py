@@ -20,6 +20,7 @@ class TemporaryPostgres(PostgresTarget):
         super().__init__(uri, display, temporal)
         # Names without a schema, the target's own notes among them, are the session's.
         self.run("SET search_path = pg_temp")
+        self.run("SET timezone = 'UTC'")
         self.run("CREATE TEMPORARY TABLE _afterbay_session ()")
         ((self._schema,),) = self.rows("SELECT nspname FROM pg_namespace WHERE oid = pg_my_temp_schema()")
 
@@ -30,8 +31,11 @@ class TemporaryPostgres(PostgresTarget):
         return super().place(name)
 
     def shape_there(self, name: TableName) -> dict[str, str] | None:
-        """The columns of a table of the database."""
-        return super().shape(name)
+        """The columns of a table of the database. What it computes itself is no part of a copy."""
+        computed = "SELECT a.attname FROM pg_attribute a WHERE a.attrelid = to_regclass(?) AND a.attgenerated <> ''"
+        found = super().shape(name)
+        left_out = {str(column) for (column,) in self.rows(computed, (self.place_there(name),))}
+        return found and {column: kind for column, kind in found.items() if column not in left_out}
 
     # -- the session's
 
