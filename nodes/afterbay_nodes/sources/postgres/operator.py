@@ -225,7 +225,7 @@ class PostgresOperator(SourceOperator):
             first = plan.commit_ts(done) if done < len(plan.tables) else plan.end
             if done and self._declared.snapshot != "only":
                 self._highest = first - 1
-                self._follow(out, server, self._start_stream(), snapshot.at)
+                self._follow(out, server, self._start_stream(), snapshot.at, stop_before=True)
                 self._end_stream()
             feed = SnapshotFeed(self._partition, out, self._tables, snapshot)
             for index in range(done, len(plan.tables)):
@@ -255,8 +255,13 @@ class PostgresOperator(SourceOperator):
 
     # -- following
 
-    def _follow(self, out: Outlet, server: Server, stream: Stream, target: int | None) -> None:
-        """Until everything below `target` was played, or a stop. Raises ConnectionLost."""
+    def _follow(
+        self, out: Outlet, server: Server, stream: Stream, target: int | None, *, stop_before: bool = False
+    ) -> None:
+        """Until everything below `target` was played (`stop_before`: and nothing else), or a stop.
+
+        Raises ConnectionLost.
+        """
         self._beat_at = self._idle_at = self._clock.monotonic()
         while True:
             messages = stream.read(LOOK_SECONDS if self._oldest is None else LINGER_SECONDS)
@@ -265,6 +270,10 @@ class PostgresOperator(SourceOperator):
             self._unsettled += sum(map(len, messages))
             for event in self._transactions.take(messages, server):
                 if isinstance(event, Transaction):
+                    if stop_before and target is not None and event.commit.commit_lsn >= target:
+                        self._transactions.forget(event)
+                        self._settle()
+                        return
                     self._play(event)
                 else:
                     self._keepalive(event)

@@ -92,11 +92,12 @@ class Transactions:
         """True in the middle of a transaction."""
         return self._begin is not None
 
-    def forget(self) -> None:
-        """What is under way is not going to end: the connection was lost."""
-        if self.open:
+    def forget(self, whole: Transaction | None = None) -> None:
+        """What is under way is not going to end, or `whole` is not to be played: it will come again."""
+        if self.open or whole is not None:
             self._tables.undo()
         self._end()
+        self._scratch.clear()
 
     def take(self, messages: Sequence[bytes], facts: Facts) -> Iterator[Transaction | Keepalive]:
         """Takes messages in their order. A transaction is to be played before the next one is asked for."""
