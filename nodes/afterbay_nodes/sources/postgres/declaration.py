@@ -58,6 +58,14 @@ class Postgres(Source[ChangeBatch]):
         Literal["initial", "never", "only"],
         Field(description="the rows that are there at the start: copied, left out, or all that is copied"),
     ] = "initial"
+    ddl_trigger: Annotated[
+        bool,
+        Field(description="event triggers tell each schema change at its place (making them takes a superuser)"),
+    ] = False
+    publish: Annotated[
+        Literal["tables", "all"],
+        Field(description="a publication that is made is for the tables that are there, or (by a superuser) for all"),
+    ] = "tables"
     heartbeat: Annotated[
         Duration, Field(gt=0, description="while the tables are idle, the slot is moved this often")
     ] = 10.0

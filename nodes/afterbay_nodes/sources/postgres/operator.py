@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from afterbay.errors import Cancelled, Place, RunFailed
 from afterbay.node import Outlet, ResumePoint, SourceContext, SourceOperator, Until
 from afterbay.schema import Json
-from afterbay_nodes.sources.postgres import publication, slot, start_checks
+from afterbay_nodes.sources.postgres import ddl_trigger, publication, slot, start_checks
 from afterbay_nodes.sources.postgres.connection import Access, ConnectionLost, Server
 from afterbay_nodes.sources.postgres.lsn import lsn_number, lsn_text
 from afterbay_nodes.sources.postgres.player import Player
@@ -82,7 +82,9 @@ class PostgresOperator(SourceOperator):
         self._confirmed = self._position
         self._target: int | None = None
         self._scratch = ScratchRows(context.work_dir, declared.transaction_limit)
-        self._tables = Tables(declared.rules.matches, declared.text_columns, context.schemas)
+        self._tables = Tables(
+            declared.rules.matches, declared.text_columns, context.schemas, sees_new_tables=declared.publish == "all"
+        )
         if self._done is None and context.resume is not None:
             self._tables.snapshot(self._plan.floors(), self._plan.end)
         self._transactions = Transactions(self._tables, self._scratch, self._position, self._promised)
@@ -167,7 +169,11 @@ class PostgresOperator(SourceOperator):
         if declared.snapshot == "only":
             return tables
         if not publication.exists(server, declared.published_as):
-            server.run(publication.creation(declared.published_as, [item.name for item in tables], everything=False))
+            everything = declared.publish == "all"
+            names = [item.name for item in tables]
+            server.run(publication.creation(declared.published_as, names, everything=everything))
+        if declared.ddl_trigger and not ddl_trigger.are_there(server):
+            ddl_trigger.create(server)
         if self._position == 0:
             found = slot.find(server, declared.slot)
             self._position = slot.create(server, declared.slot) if found is None else found.confirmed
@@ -188,6 +194,7 @@ class PostgresOperator(SourceOperator):
             declared.published_as,
             streams=declared.snapshot != "only",
             reads=self._done is not None,
+            ddl_trigger=declared.ddl_trigger,
             whole_rows=declared.large_values == "whole_rows",
             node=self._node,
         )

@@ -9,7 +9,7 @@ from typing import Final
 from afterbay.errors import Diagnostic, EnvironmentRefused, Place
 from afterbay.printable import visible
 from afterbay.schema import TableName
-from afterbay_nodes.sources.postgres import publication, slot
+from afterbay_nodes.sources.postgres import ddl_trigger, publication, slot
 from afterbay_nodes.sources.postgres.connection import Server
 from afterbay_nodes.sources.postgres.names import quoted
 from afterbay_nodes.sources.postgres.publication import sql_name
@@ -65,6 +65,7 @@ class Wanted:
     streams: bool
     reads: bool
     whole_rows: bool
+    ddl_trigger: bool
     node: str
 
 
@@ -78,6 +79,16 @@ def check(server: Server, wanted: Wanted) -> list[FoundTable]:
     """The tables. Raises EnvironmentRefused with everything that is wrong; ConnectionLost."""
     tables = find_tables(server, wanted.includes)
     findings = [*_of_server(server, wanted), *_of_tables(tables, wanted)]
+    if wanted.ddl_trigger and not ddl_trigger.are_there(server) and not ddl_trigger.may_create(server):
+        findings.append(
+            Diagnostic(
+                "postgres.ddl_trigger",
+                "the event triggers are not there, and the role may not make them",
+                Place(node=wanted.node),
+                "as a superuser: " + "; ".join(ddl_trigger.CREATION),
+                field="ddl_trigger",
+            )
+        )
     if server.version >= OLDEST and wanted.streams:
         findings += _of_publication(server, tables, wanted)
     if findings:

@@ -11,6 +11,7 @@ from afterbay.schema import Column, TableName, TableSchema
 from afterbay_nodes.sources.dispatcher import dispatcher_of
 from afterbay_nodes.sources.postgres import alterations
 from afterbay_nodes.sources.postgres.alterations import Alteration
+from afterbay_nodes.sources.postgres.ddl_trigger import ToldColumn, ToldDdl
 from afterbay_nodes.sources.postgres.pgoutput import Relation
 from afterbay_nodes.sources.postgres.type_facts import QUERY, TypeFacts, type_catalog
 from afterbay_nodes.sources.postgres.type_table import Mapped, mapped_columns, table_schema, unknown_types
@@ -37,18 +38,17 @@ class Facts(Protocol):
 class Table:
     """One table at one version. `schema.version` is PENDING until its transaction is committed.
 
-    `key` are the indices of its key's columns. `met`: the stream has it for the first time, and no DDL made it.
+    `key` are the indices of its key's columns.
     """
 
-    __slots__ = ("columns", "dispatcher", "key", "met", "relation", "schema")
+    __slots__ = ("columns", "dispatcher", "key", "relation", "schema")
 
-    def __init__(self, relation: Relation, schema: TableSchema, columns: tuple[Mapped, ...], *, met: bool) -> None:
+    def __init__(self, relation: Relation, schema: TableSchema, columns: tuple[Mapped, ...]) -> None:
         self.relation = relation
         self.schema = schema
         self.columns = columns
         self.dispatcher = dispatcher_of(schema.name)
         self.key = [index for index, column in enumerate(schema.columns) if column.primary_key]
-        self.met = met
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +70,15 @@ class Tables:
     """
 
     def __init__(
-        self, includes: Callable[[TableName], bool], as_text: AsText, schemas: Mapping[str, TableSchema]
+        self,
+        includes: Callable[[TableName], bool],
+        as_text: AsText,
+        schemas: Mapping[str, TableSchema],
+        *,
+        sees_new_tables: bool = False,
     ) -> None:
-        """`schemas`: those in force where the stream begins."""
+        """`schemas`: those in force where the stream begins. `sees_new_tables`: all that is made is in the stream."""
+        self._sees_new_tables = sees_new_tables
         self._includes = includes
         self._as_text = as_text
         # What a state knows of a table is taken up by its first relation message.
@@ -117,8 +123,22 @@ class Tables:
                 raise KeyError(oid)
         return self._tables[oid]
 
-    def meet(self, relation: Relation, facts: Facts) -> list[Step]:
-        """Takes a relation message; gives what it changes of a table that was known.
+    def told(self, ddl: ToldDdl, facts: Facts) -> list[tuple[int, list[Step]]]:
+        """Takes a schema change that the event triggers told: by relation, what it changes.
+
+        Raises what `facts` raises.
+        """
+        found = [(item.relation.oid, self.meet(item.relation, facts, ddl.tag, item.columns)) for item in ddl.tables]
+        for oid in ddl.dropped:
+            if facts.rows("SELECT 1 FROM pg_catalog.pg_class WHERE oid = %s", [oid]):
+                continue  # it is there: this was not said by the triggers
+            found.append((oid, self._drop(oid)))
+        return found
+
+    def meet(
+        self, relation: Relation, facts: Facts, tag: str = "", told: Mapping[str, ToldColumn] | None = None
+    ) -> list[Step]:
+        """Takes a relation message, or the same of a DDL with `tag` and `told` beside it; gives what it changes.
 
         Raises what `facts` raises.
         """
@@ -136,28 +156,44 @@ class Tables:
         if not self._includes(name):
             self._tables[oid] = None
             return [] if known is None else [Step(alterations.dropped(known.name), table or known, None)]
-        schema, columns = self._shape(relation, known, facts)
+        schema, columns = self._shape(relation, known, facts, told)
         if known is None:
-            self._tables[oid] = Table(relation, schema, columns, met=True)
-            return []
+            made = Table(relation, schema, columns)
+            self._tables[oid] = made
+            is_new = tag.startswith("CREATE") and self._sees_new_tables
+            return [Step(alterations.created(schema), None, made)] if is_new else []
         steps: list[Step] = []
         before: TableSchema | Table = table or known
         if known.name != name:
-            moved = Table(relation, replace(known, name=name, version=PENDING), columns, met=False)
+            moved = Table(relation, replace(known, name=name, version=PENDING), columns)
             steps.append(Step(alterations.renamed(known.name, name), before, moved))
             before, known = moved, moved.schema
         change = alterations.altered(known, schema) if _shapes(known) != _shapes(schema) else None
         if change is None:
             # Rows of another form (their identity changed) of the same table.
-            kept = Table(relation, known, columns, met=False)
+            kept = Table(relation, known, columns)
             if steps:
                 steps[-1] = replace(steps[-1], after=kept)
             self._tables[oid] = kept
             return steps
-        after = Table(relation, schema, columns, met=False)
+        after = Table(relation, schema, columns)
         steps.append(Step(change, before, after))
         self._tables[oid] = after
         return steps
+
+    def _drop(self, oid: int) -> list[Step]:
+        key = struct.pack("!I", oid)
+        if self._is_in_snapshot(oid):
+            return []
+        table = self._tables.get(key)
+        before = table or self._known.get(oid)
+        if before is None:
+            return []
+        self._change()
+        self._tables.pop(key, None)
+        self._known.pop(oid, None)
+        name = before.schema.name if isinstance(before, Table) else before.name
+        return [Step(alterations.dropped(name), before, None)]
 
     def read(self, relation: Relation, facts: Facts, version: int) -> Table:
         """A table as it is in a snapshot: what the stream has of it is compared with that.
@@ -168,7 +204,7 @@ class Tables:
         schema = replace(schema, version=version)
         self._known[relation.oid] = schema
         self._tables.pop(struct.pack("!I", relation.oid), None)
-        return Table(relation, schema, columns, met=False)
+        return Table(relation, schema, columns)
 
     def truncate(self, oid: int) -> list[Step]:
         """Takes a truncate message's relation."""
@@ -177,25 +213,31 @@ class Tables:
             return []
         self._change()
         schema = replace(table.schema, version=PENDING)
-        after = Table(table.relation, schema, table.columns, met=False)
+        after = Table(table.relation, schema, table.columns)
         self._tables[struct.pack("!I", oid)] = after
         return [Step(alterations.truncated(schema.name), table, after)]
 
     def _shape(
-        self, relation: Relation, known: TableSchema | None, facts: Facts
+        self,
+        relation: Relation,
+        known: TableSchema | None,
+        facts: Facts,
+        told: Mapping[str, ToldColumn] | None = None,
     ) -> tuple[TableSchema, tuple[Mapped, ...]]:
         if unknown := unknown_types(relation, self._types):
             self._types |= type_catalog(facts.rows(QUERY, [list(unknown)]))
         name = TableName(relation.schema, relation.name)
         as_text = self._as_text(name, [column.name for column in relation.columns])
-        found = facts.rows(COLUMNS, [relation.oid])
-        ids = {str(column): int(str(number)) for column, number, _ in found}
+        if told is None:
+            found = facts.rows(COLUMNS, [relation.oid])
+            told = {str(column): ToldColumn(int(str(number)), bool(key)) for column, number, key in found}
         # With the whole row as identity the catalog tells the key, as it is now. What was known stands, so that the
         # same stream read again gives the same changes whatever was altered since.
-        keys = {str(column) for column, _, key in found if key}
+        keys = {column for column, item in told.items() if item.key}
         if known is not None and {column.name for column in known.columns} >= {c.name for c in relation.columns}:
             keys = {column.name for column in known.columns if column.primary_key}
         schema = table_schema(relation, keys, self._types, version=PENDING, as_text=as_text)
+        ids = {column: item.number for column, item in told.items()}
         schema = replace(schema, columns=tuple(replace(item, id=ids.get(item.name)) for item in schema.columns))
         return schema, mapped_columns(relation, self._types, as_text)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from afterbay.errors import Place, RunFailed
+from afterbay_nodes.sources.postgres import ddl_trigger
 from afterbay_nodes.sources.postgres.lsn import lsn_text
 from afterbay_nodes.sources.postgres.pgoutput import Begin, Commit, Message, Relation, Truncate, fault, parse
 from afterbay_nodes.sources.postgres.row_run import XLOG_HEAD
@@ -157,12 +158,10 @@ class Transactions:
             case Truncate() as truncate:
                 for oid in truncate.relation_oids:
                     self._cut(self._tables.truncate(oid), oid)
-            case Message() as message if message.transactional:
-                self._message(message, facts)
+            case Message(transactional=True, prefix=ddl_trigger.PREFIX, content=content):
+                for oid, steps in self._tables.told(ddl_trigger.parse(content, lsn), facts):
+                    self._cut(steps, oid)
         return None
-
-    def _message(self, message: Message, facts: Facts) -> None:
-        """What `pg_logical_emit_message` said; only what the event trigger says means something."""
 
     def _cut(self, steps: list[Step], oid: int) -> None:
         """A relation is another one from here on."""

@@ -1,0 +1,138 @@
+"""The event triggers that put schema changes into the stream, in order, and what they say.
+
+pgoutput carries no DDL. With the triggers each one is a logical message within its transaction, which describes the
+table as it is behind it; without them a change is seen at the table's next row, and a drop or a rename without rows
+never. They serve all pipelines of a database.
+
+Anybody who may run `pg_logical_emit_message` can say such things. A description is corrected by the next row of the
+table, and a drop is believed only of a table that is not there any more.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from afterbay_nodes.sources.postgres.connection import Server
+from afterbay_nodes.sources.postgres.pgoutput import Relation, RelationColumn, fault
+
+PREFIX: Final = "afterbay.ddl"
+
+_FUNCTION: Final = """\
+CREATE OR REPLACE FUNCTION _afterbay.told_ddl() RETURNS event_trigger LANGUAGE plpgsql
+SET search_path = pg_catalog AS $body$
+DECLARE
+  said json;
+BEGIN
+  IF tg_event = 'sql_drop' THEN
+    SELECT json_build_object('tag', tg_tag, 'dropped', json_agg(objid::int8)) INTO said
+    FROM pg_event_trigger_dropped_objects() WHERE object_type = 'table' AND NOT is_temporary HAVING count(*) > 0;
+  ELSE
+    SELECT json_build_object('tag', tg_tag, 'tables', json_agg(json_build_object(
+        'oid', c.oid::int8, 'schema', n.nspname, 'name', c.relname, 'identity', c.relreplident,
+        'columns', (
+          SELECT COALESCE(json_agg(json_build_array(a.attname, a.atttypid::int8, a.atttypmod, a.attnum,
+              CASE c.relreplident WHEN 'f' THEN true WHEN 'n' THEN false ELSE a.attnum = ANY (i.indkey) END,
+              COALESCE(a.attnum = ANY (p.indkey), false)) ORDER BY a.attnum), '[]')
+          FROM pg_attribute a
+          LEFT JOIN pg_index i ON i.indrelid = c.oid
+            AND CASE c.relreplident WHEN 'd' THEN i.indisprimary AND i.indimmediate WHEN 'i' THEN i.indisreplident END
+          LEFT JOIN pg_index p ON p.indrelid = c.oid AND p.indisprimary AND p.indimmediate
+          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''))
+        ORDER BY c.oid)) INTO said
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND c.oid IN (
+      SELECT objid FROM pg_event_trigger_ddl_commands() WHERE classid = 'pg_class'::regclass)
+    HAVING count(*) > 0;
+  END IF;
+  IF said IS NOT NULL THEN
+    PERFORM pg_logical_emit_message(true, 'afterbay.ddl', said::text);
+  END IF;
+END $body$
+"""
+CREATION: Final = (
+    "CREATE SCHEMA IF NOT EXISTS _afterbay",
+    _FUNCTION,
+    "CREATE EVENT TRIGGER afterbay_ddl ON ddl_command_end EXECUTE FUNCTION _afterbay.told_ddl()",
+    "CREATE EVENT TRIGGER afterbay_drop ON sql_drop EXECUTE FUNCTION _afterbay.told_ddl()",
+)
+_THERE: Final = """\
+SELECT count(*) FROM pg_catalog.pg_event_trigger
+WHERE evtname IN ('afterbay_ddl', 'afterbay_drop') AND evtenabled IN ('O', 'A')
+"""
+_SUPERUSER: Final = "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user"
+
+
+@dataclass(frozen=True, slots=True)
+class ToldColumn:
+    """What a relation message has not of a column: `pg_attribute.attnum`, and whether the primary key has it."""
+
+    number: int
+    key: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ToldTable:
+    """A table behind a DDL."""
+
+    relation: Relation
+    columns: dict[str, ToldColumn]
+
+
+@dataclass(frozen=True, slots=True)
+class ToldDdl:
+    """One DDL: the tables as they are behind it, and the relations that it dropped."""
+
+    tag: str
+    tables: tuple[ToldTable, ...] = ()
+    dropped: tuple[int, ...] = ()
+
+
+def are_there(server: Server) -> bool:
+    """True if both triggers are there and enabled."""
+    return bool(server.value(_THERE) == 2)
+
+
+def may_create(server: Server) -> bool:
+    """True if the role may make event triggers, which takes a superuser."""
+    return bool(server.value(_SUPERUSER))
+
+
+def create(server: Server) -> None:
+    """Makes them, or what is missing of them."""
+    server.run("DROP EVENT TRIGGER IF EXISTS afterbay_ddl")
+    server.run("DROP EVENT TRIGGER IF EXISTS afterbay_drop")
+    for statement in CREATION:
+        server.run(statement)
+
+
+def parse(content: bytes, lsn: int) -> ToldDdl:
+    """What a message of `PREFIX` says. Raises RunFailed `postgres.protocol` if the triggers did not write it."""
+    try:
+        said = json.loads(content)
+        return ToldDdl(
+            str(said["tag"]),
+            tuple(_table(item) for item in said.get("tables") or ()),
+            tuple(int(oid) for oid in said.get("dropped") or ()),
+        )
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        raise fault(f"a message {PREFIX!r} is not what the event triggers write", lsn) from error
+
+
+def _table(item: dict[str, object]) -> ToldTable:
+    columns = item["columns"]
+    assert isinstance(columns, Sequence)
+    relation = Relation(
+        int(str(item["oid"])),
+        str(item["schema"]),
+        str(item["name"]),
+        str(item["identity"]),
+        tuple(
+            RelationColumn(str(name), int(kind), int(typmod), bool(identity))
+            for name, kind, typmod, _, identity, _ in columns
+        ),
+    )
+    told = {str(name): ToldColumn(int(number), bool(key)) for name, _, _, number, _, key in columns}
+    return ToldTable(relation, told)
