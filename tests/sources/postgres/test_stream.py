@@ -105,3 +105,14 @@ def test_a_transaction_larger_than_what_is_held(copy: Copied, monkeypatch: pytes
     copy.catches_up()
     copy.is_equal()
     assert list((copy.state / "nodes" / "pg").iterdir()) == []
+
+
+def test_a_new_column_with_a_default_fills_the_rows_that_are_there(copy: Copied) -> None:
+    db = copy.db
+    db.execute("INSERT INTO t SELECT i, i, 'x' FROM generate_series(1, 20) i")
+    db.execute("ALTER TABLE t ADD COLUMN a int NOT NULL DEFAULT 7, ADD COLUMN b text DEFAULT 'it''s \\ {so}, \"yes\"'")
+    db.execute("ALTER TABLE t ADD COLUMN c boolean DEFAULT true, ADD COLUMN d timestamptz(2) DEFAULT '2026-01-01 +02'")
+    db.execute("ALTER TABLE t ADD COLUMN e numeric(8,3) DEFAULT 1.5, ADD COLUMN f time DEFAULT '01:02'")
+    db.execute("INSERT INTO t (id) VALUES (21)")
+    copy.catches_up()
+    copy.is_equal()

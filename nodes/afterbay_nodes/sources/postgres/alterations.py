@@ -67,6 +67,8 @@ def altered(before: TableSchema, after: TableSchema) -> Alteration | None:
     for index, column in enumerate(after.columns):
         if column.name not in was:
             clause = f"ADD COLUMN {_name(column.name)} {_definition(column)}"
+            if column.default is not None:
+                clause += f" DEFAULT {_literal(str(column.default))}"
             clauses.append((DdlKind.ADD_COLUMN, clause + _place(after.columns, index, was.keys())))
     clauses += _key_clauses(before, after, {old.name: name for name, old in was.items()})
     if not clauses:
@@ -136,6 +138,10 @@ def _definition(column: Column) -> str:
 
 def _name(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 def _names(names: Sequence[str]) -> str:

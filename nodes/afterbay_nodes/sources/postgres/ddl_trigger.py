@@ -22,7 +22,8 @@ PREFIX: Final = "afterbay.ddl"
 
 _FUNCTION: Final = """\
 CREATE OR REPLACE FUNCTION _afterbay.told_ddl() RETURNS event_trigger LANGUAGE plpgsql
-SET search_path = pg_catalog AS $body$
+SET search_path = pg_catalog SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET timezone = 'UTC'
+SET extra_float_digits = '3' SET bytea_output = 'hex' AS $body$
 DECLARE
   said json;
 BEGIN
@@ -35,7 +36,8 @@ BEGIN
         'columns', (
           SELECT COALESCE(json_agg(json_build_array(a.attname, a.atttypid::int8, a.atttypmod, a.attnum,
               CASE c.relreplident WHEN 'f' THEN true WHEN 'n' THEN false ELSE a.attnum = ANY (i.indkey) END,
-              COALESCE(a.attnum = ANY (p.indkey), false)) ORDER BY a.attnum), '[]')
+              COALESCE(a.attnum = ANY (p.indkey), false),
+              CASE WHEN a.atthasmissing THEN (a.attmissingval::text::text[])[1] END) ORDER BY a.attnum), '[]')
           FROM pg_attribute a
           LEFT JOIN pg_index i ON i.indrelid = c.oid
             AND CASE c.relreplident WHEN 'd' THEN i.indisprimary AND i.indimmediate WHEN 'i' THEN i.indisreplident END
@@ -67,10 +69,15 @@ _SUPERUSER: Final = "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = cu
 
 @dataclass(frozen=True, slots=True)
 class ToldColumn:
-    """What a relation message has not of a column: `pg_attribute.attnum`, and whether the primary key has it."""
+    """What a relation message has not of a column.
+
+    `number` is `pg_attribute.attnum`, `key` whether the primary key has it, `fill` what the rows have that were there
+    when it was added (None: null), as the server writes it.
+    """
 
     number: int
     key: bool
+    fill: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +138,11 @@ def _table(item: dict[str, object]) -> ToldTable:
         str(item["identity"]),
         tuple(
             RelationColumn(str(name), int(kind), int(typmod), bool(identity))
-            for name, kind, typmod, _, identity, _ in columns
+            for name, kind, typmod, _, identity, _, _ in columns
         ),
     )
-    told = {str(name): ToldColumn(int(number), bool(key)) for name, _, _, number, _, key in columns}
+    told = {
+        str(name): ToldColumn(int(number), bool(key), None if fill is None else str(fill))
+        for name, _, _, number, _, key, fill in columns
+    }
     return ToldTable(relation, told)

@@ -82,9 +82,7 @@ class PostgresOperator(SourceOperator):
         self._confirmed = self._position
         self._target: int | None = None
         self._scratch = ScratchRows(context.work_dir, declared.transaction_limit)
-        self._tables = Tables(
-            declared.rules.matches, declared.text_columns, context.schemas, sees_new_tables=declared.publish == "all"
-        )
+        self._tables = Tables(declared.rules.matches, declared.text_columns, context.schemas)
         if self._done is None and context.resume is not None:
             self._tables.snapshot(self._plan.floors(), self._plan.end)
         self._transactions = Transactions(self._tables, self._scratch, self._position, self._promised)
@@ -172,6 +170,7 @@ class PostgresOperator(SourceOperator):
             everything = declared.publish == "all"
             names = [item.name for item in tables]
             server.run(publication.creation(declared.published_as, names, everything=everything))
+        self._tables.sees_new_tables = publication.is_for_all(server, declared.published_as)
         if declared.ddl_trigger and not ddl_trigger.are_there(server):
             ddl_trigger.create(server)
         if self._position == 0:

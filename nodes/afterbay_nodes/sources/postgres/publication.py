@@ -9,6 +9,7 @@ from afterbay_nodes.sources.postgres.connection import Server
 from afterbay_nodes.sources.postgres.names import quoted
 
 _FOUND = "SELECT 1 FROM pg_catalog.pg_publication WHERE pubname = %s"
+_ALL = "SELECT puballtables FROM pg_catalog.pg_publication WHERE pubname = %s"
 _TABLES = "SELECT schemaname::text, tablename::text FROM pg_catalog.pg_publication_tables WHERE pubname = %s"
 
 
@@ -20,6 +21,11 @@ def exists(server: Server, name: str) -> bool:
 def tables(server: Server, name: str) -> set[TableName]:
     """The tables that it sends now."""
     return {TableName(schema, table) for schema, table in server.rows(_TABLES, [name])}
+
+
+def is_for_all(server: Server, name: str) -> bool:
+    """True if it sends every table, also those that are not made yet."""
+    return bool(server.value(_ALL, [name]))
 
 
 def creation(name: str, tables: Sequence[TableName], *, everything: bool) -> str:

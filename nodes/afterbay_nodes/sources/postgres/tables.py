@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+import pyarrow as pa
+
 from afterbay.schema import Column, TableName, TableSchema
 from afterbay_nodes.sources.dispatcher import dispatcher_of
 from afterbay_nodes.sources.postgres import alterations
@@ -15,12 +17,14 @@ from afterbay_nodes.sources.postgres.ddl_trigger import ToldColumn, ToldDdl
 from afterbay_nodes.sources.postgres.pgoutput import Relation
 from afterbay_nodes.sources.postgres.type_facts import QUERY, TypeFacts, type_catalog
 from afterbay_nodes.sources.postgres.type_table import Mapped, mapped_columns, table_schema, unknown_types
+from afterbay_nodes.sources.postgres.values import BadValue
 
 PENDING: Final = 0
 """The version of a schema whose commit-ts is not known yet."""
 
 COLUMNS: Final = """\
-SELECT a.attname::text, a.attnum::int, COALESCE(a.attnum = ANY (i.indkey), false)
+SELECT a.attname::text, a.attnum::int, COALESCE(a.attnum = ANY (i.indkey), false),
+  CASE WHEN a.atthasmissing THEN (a.attmissingval::text::text[])[1] END
 FROM pg_catalog.pg_attribute a
 LEFT JOIN pg_catalog.pg_index i ON i.indrelid = a.attrelid AND i.indisprimary AND i.indimmediate
 WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped
@@ -74,11 +78,9 @@ class Tables:
         includes: Callable[[TableName], bool],
         as_text: AsText,
         schemas: Mapping[str, TableSchema],
-        *,
-        sees_new_tables: bool = False,
     ) -> None:
-        """`schemas`: those in force where the stream begins. `sees_new_tables`: all that is made is in the stream."""
-        self._sees_new_tables = sees_new_tables
+        """`schemas`: those in force where the stream begins."""
+        self.sees_new_tables = False  # set once it is known that tables that are made are in the stream
         self._includes = includes
         self._as_text = as_text
         # What a state knows of a table is taken up by its first relation message.
@@ -160,7 +162,7 @@ class Tables:
         if known is None:
             made = Table(relation, schema, columns)
             self._tables[oid] = made
-            is_new = tag.startswith("CREATE") and self._sees_new_tables
+            is_new = tag.startswith("CREATE") and self.sees_new_tables
             return [Step(alterations.created(schema), None, made)] if is_new else []
         steps: list[Step] = []
         before: TableSchema | Table = table or known
@@ -230,16 +232,24 @@ class Tables:
         as_text = self._as_text(name, [column.name for column in relation.columns])
         if told is None:
             found = facts.rows(COLUMNS, [relation.oid])
-            told = {str(column): ToldColumn(int(str(number)), bool(key)) for column, number, key in found}
+            told = {
+                str(column): ToldColumn(int(str(number)), bool(key), None if fill is None else str(fill))
+                for column, number, key, fill in found
+            }
         # With the whole row as identity the catalog tells the key, as it is now. What was known stands, so that the
         # same stream read again gives the same changes whatever was altered since.
         keys = {column for column, item in told.items() if item.key}
         if known is not None and {column.name for column in known.columns} >= {c.name for c in relation.columns}:
             keys = {column.name for column in known.columns if column.primary_key}
         schema = table_schema(relation, keys, self._types, version=PENDING, as_text=as_text)
-        ids = {column: item.number for column, item in told.items()}
-        schema = replace(schema, columns=tuple(replace(item, id=ids.get(item.name)) for item in schema.columns))
-        return schema, mapped_columns(relation, self._types, as_text)
+        columns = mapped_columns(relation, self._types, as_text)
+        found_columns = tuple(
+            replace(column, id=item.number, default=_default(source, item.fill))
+            if (item := told.get(column.name)) is not None
+            else column
+            for column, source in zip(schema.columns, columns, strict=True)
+        )
+        return replace(schema, columns=found_columns), columns
 
     def _is_in_snapshot(self, oid: int) -> bool:
         return self._commit < self._floors.get(oid, self._floor)
@@ -250,5 +260,16 @@ class Tables:
 
 
 def _shapes(schema: TableSchema) -> tuple[Column, ...]:
-    """What makes a version: all but the ids, which the catalog tells as it is now."""
-    return tuple(replace(column, id=None) for column in schema.columns)
+    """What makes a version: all but the ids and defaults, which the catalog tells as they are now."""
+    return tuple(replace(column, id=None, default=None) for column in schema.columns)
+
+
+def _default(column: Mapped, fill: str | None) -> str | None:
+    """The value that rows have which were there before the column, in the store's form; None if it has none for it."""
+    if fill is None:
+        return None
+    try:
+        (value,) = column.values(pa.array([fill.encode()], pa.binary())).to_pylist()
+        return value.decode() if isinstance(value, bytes) else str(value)
+    except (BadValue, UnicodeDecodeError):
+        return None
