@@ -90,6 +90,45 @@ def test_killed_ten_times(server: PostgresServer, tmp_path: Path) -> None:
         copy.is_equal()
 
 
+DDLS = (
+    "ALTER TABLE pgbench_accounts ADD COLUMN more int NOT NULL DEFAULT 7",
+    "ALTER TABLE pgbench_tellers ADD COLUMN note text",
+    "ALTER TABLE pgbench_branches ALTER COLUMN bbalance TYPE bigint",
+    "ALTER TABLE pgbench_accounts RENAME COLUMN more TO less",
+    "BEGIN; UPDATE pgbench_tellers SET note = 'a'; ALTER TABLE pgbench_tellers DROP COLUMN note; "
+    "UPDATE pgbench_tellers SET tbalance = tbalance + 1; ALTER TABLE pgbench_tellers ADD COLUMN last int DEFAULT 5; "
+    "UPDATE pgbench_tellers SET last = 6 WHERE tid < 5; COMMIT",
+    "TRUNCATE pgbench_history",
+    "ALTER TABLE pgbench_accounts DROP COLUMN less",
+    "ALTER TABLE pgbench_history ADD COLUMN what text DEFAULT 'none'",
+    "ALTER TABLE pgbench_branches ADD COLUMN a int, ADD COLUMN b text",
+    "ALTER TABLE pgbench_branches DROP COLUMN a",
+)
+
+
+@pytest.mark.parametrize("by", ["rows", "triggers"])
+def test_killed_ten_times_while_tables_are_altered(server: PostgresServer, tmp_path: Path, by: str) -> None:
+    """Told by the rows that follow, or by event triggers."""
+    uri = server.database()
+    bank(server, uri)
+    with copied(tmp_path, uri, QUICK, snapshot="initial", ddl_trigger=by == "triggers") as copy:
+        with pgbench(server, uri, 240):
+            for death, ddl in enumerate(DDLS):
+                wanted = files(copy) + 1 + death // 2
+                with started("run", copy.file, cwd=tmp_path, errors=tmp_path / "stderr.txt") as run:
+                    until(lambda: run.poll() is not None or files(copy) >= wanted)  # noqa: B023
+                    copy.db.execute(ddl)
+                    wanted += 2
+                    until(lambda: run.poll() is not None or files(copy) >= wanted)  # noqa: B023
+                    run.kill()
+                assert run.returncode == -signal.SIGKILL, (tmp_path / "stderr.txt").read_text()
+        for table, column in (("accounts", "a"), ("tellers", "t"), ("branches", "b")):
+            copy.db.execute(f"UPDATE pgbench_{table} SET {column}balance = {column}balance WHERE bid = 1")
+        copy.db.execute("DELETE FROM pgbench_history WHERE hid = (SELECT min(hid) FROM pgbench_history)")
+        copy.catches_up()
+        copy.is_equal()
+
+
 def test_the_connection_is_dropped_and_the_server_restarts(server: PostgresServer, tmp_path: Path) -> None:
     uri = server.database()
     bank(server, uri)

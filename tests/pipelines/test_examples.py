@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,7 +84,15 @@ EXAMPLES: dict[str, Callable[[Path], None]] = {
 
 
 def test_no_example_is_untested() -> None:
-    assert sorted(path.stem for path in FOLDER.glob("*.yaml")) == sorted(EXAMPLES)
+    assert sorted(path.stem for path in FOLDER.glob("*.yaml")) == sorted([*EXAMPLES, "postgres_to_lake"])
+
+
+def test_the_trial_of_postgres_copies_applies_and_verifies(tmp_path: Path) -> None:
+    trial = [sys.executable, str(FOLDER / "postgres_trial.py")]
+    done = subprocess.run(trial, cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=240, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "clean: every rule that can be checked holds, and it agrees with the database" in done.stdout
+    assert (tmp_path / "afterbay-demo" / "postgres.duckdb").exists()
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -34,3 +34,29 @@ def test_what_is_there_and_what_comes(copy: Copied) -> None:
     copy.db.execute("DELETE FROM b WHERE id < 10")
     assert copy.catches_up().rows_in == 500 + 1 + 9
     copy.is_equal()
+
+
+def test_tables_that_come_later_are_read_and_then_followed(copy: Copied) -> None:
+    """With what was committed before them in the log still to be sent."""
+    db = copy.db
+    copy.catches_up()
+    db.execute("INSERT INTO c VALUES (1, 2, NULL)")
+    db.execute("CREATE TABLE d (id int PRIMARY KEY, name text)")
+    db.execute("INSERT INTO d SELECT i, 'before' FROM generate_series(1, 1000) i")
+    db.execute("INSERT INTO c VALUES (2, 2, NULL)")
+    assert copy.catches_up().rows_in == 1002
+    db.execute("UPDATE d SET name = 'behind' WHERE id < 4")
+    db.execute("CREATE TABLE e (id int PRIMARY KEY, name text)")
+    db.execute("INSERT INTO e VALUES (1, 'e')")
+    assert copy.catches_up().rows_in == 4
+    copy.is_equal()
+
+
+def test_only_the_snapshot(copy: Copied) -> None:
+    """It ends by itself, and leaves nothing on the server."""
+    copy.file.write_text(copy.file.read_text().replace('"initial"', '"only"'))
+    assert copy.pipeline().run().rows_in == 2000
+    assert copy.pipeline().run().rows_in == 0
+    copy.is_equal()
+    assert copy.one("SELECT count(*) FROM pg_replication_slots WHERE database = current_database()") == 0
+    assert copy.one("SELECT count(*) FROM pg_publication") == 0

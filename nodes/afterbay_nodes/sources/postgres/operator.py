@@ -79,6 +79,7 @@ class PostgresOperator(SourceOperator):
         self._highest = NO_LIMIT  # what may be promised at most
         self._safe = self._position  # what a promise's cursor may say: all below it is at or below the promise
         self._checked = False
+        self._new: list[int] | None = None  # the tables that came to the publication
         self._confirmed = self._position
         self._target: int | None = None
         self._scratch = ScratchRows(context.work_dir, declared.transaction_limit)
@@ -163,13 +164,10 @@ class PostgresOperator(SourceOperator):
             tables = start_checks.find_tables(server, wanted.includes)
         else:
             tables = start_checks.check(server, wanted)
+            self._publish(server, tables)
             self._checked = True
         if declared.snapshot == "only":
             return tables
-        if not publication.exists(server, declared.published_as):
-            everything = declared.publish == "all"
-            names = [item.name for item in tables]
-            server.run(publication.creation(declared.published_as, names, everything=everything))
         self._tables.sees_new_tables = publication.is_for_all(server, declared.published_as)
         if declared.ddl_trigger and not ddl_trigger.are_there(server):
             ddl_trigger.create(server)
@@ -184,6 +182,34 @@ class PostgresOperator(SourceOperator):
             # A message of our own marks the end: its commit brings all before it to the log, and it surely comes.
             self._target = lsn_number(server.value(_BEAT, [HEARTBEAT, declared.slot]))
         return tables
+
+    def _publish(self, server: Server, tables: Sequence[FoundTable]) -> None:
+        """The publication is there and has the tables. Those that are new to it will be read, as of a new position."""
+        declared = self._declared
+        if declared.snapshot == "only":
+            return
+        name = declared.published_as
+        if not publication.exists(server, name):
+            if self._position:
+                raise RunFailed(
+                    "postgres.publication_gone",
+                    f"the publication '{name}' is gone: the server cannot tell what it was to send",
+                    place=Place(node=self._node),
+                    hint="start afresh: a new slot, a new state and an empty root",
+                )
+            everything = declared.publish == "all"
+            server.run(publication.creation(name, [table.name for table in tables], everything=everything))
+            return
+        sent = publication.tables(server, name)
+        missing = [table for table in tables if table.name not in sent]
+        if not missing:
+            return
+        server.run(publication.addition(name, [table.name for table in missing]))
+        if self._done is None and declared.snapshot == "initial":
+            # What the stream had before goes on as it is.
+            self._plan = self._plan.streamed([table.oid for table in tables if table.name in sent])
+            self._done = len(self._plan.tables)
+            self._new = [table.oid for table in missing]
 
     def _wanted(self) -> Wanted:
         declared = self._declared
@@ -223,8 +249,9 @@ class PostgresOperator(SourceOperator):
         server.rows("SELECT pg_catalog.pg_logical_emit_message(false, %s, repeat(' ', %s))", [_ROOM, room])
         snapshot = Snapshot(self._access, f"{self._declared.slot[:40]}_snapshot_{secrets.token_hex(4)}")
         try:
-            begun = bool(self._plan.tables)
-            plan = self._plan.again(done, [table.oid for table in tables], snapshot.at)
+            begun = len(self._plan.tables) > done
+            oids = [table.oid for table in tables] if self._new is None else self._new
+            plan = self._plan.again(done, oids, snapshot.at)
             plan.write(self._folder)
             self._plan = plan
             self._tables.snapshot(plan.floors(), plan.end)
@@ -243,7 +270,7 @@ class PostgresOperator(SourceOperator):
                 self._promise(commit_ts)
         finally:
             snapshot.close()
-        self._done = None
+        self._done = self._new = None
         self._highest = NO_LIMIT
         self._promise(max(self._promised, self._last_commit))
         return True

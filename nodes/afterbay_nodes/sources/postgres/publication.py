@@ -10,6 +10,7 @@ from afterbay_nodes.sources.postgres.names import quoted
 
 _FOUND = "SELECT 1 FROM pg_catalog.pg_publication WHERE pubname = %s"
 _ALL = "SELECT puballtables FROM pg_catalog.pg_publication WHERE pubname = %s"
+_OWNED = "SELECT pg_catalog.pg_has_role(pubowner, 'USAGE') FROM pg_catalog.pg_publication WHERE pubname = %s"
 _TABLES = "SELECT schemaname::text, tablename::text FROM pg_catalog.pg_publication_tables WHERE pubname = %s"
 
 
@@ -23,6 +24,11 @@ def tables(server: Server, name: str) -> set[TableName]:
     return {TableName(schema, table) for schema, table in server.rows(_TABLES, [name])}
 
 
+def is_owned(server: Server, name: str) -> bool:
+    """True if the role may alter it."""
+    return bool(server.value(_OWNED, [name]))
+
+
 def is_for_all(server: Server, name: str) -> bool:
     """True if it sends every table, also those that are not made yet."""
     return bool(server.value(_ALL, [name]))
@@ -32,6 +38,11 @@ def creation(name: str, tables: Sequence[TableName], *, everything: bool) -> str
     """The SQL that makes it: for some tables, or (which only a superuser may) for all that are and will be."""
     whole = "ALL TABLES" if everything else "TABLE " + ", ".join(map(sql_name, tables))
     return f"CREATE PUBLICATION {quoted(name)} FOR {whole}"
+
+
+def addition(name: str, tables: Sequence[TableName]) -> str:
+    """The SQL that adds tables to it."""
+    return f"ALTER PUBLICATION {quoted(name)} ADD TABLE {', '.join(map(sql_name, tables))}"
 
 
 def sql_name(name: TableName) -> str:

@@ -40,6 +40,11 @@ class SnapshotPlan:
         names = {table.oid for table in kept}
         return SnapshotPlan([*kept, *(PlannedTable(oid, at) for oid in oids if oid not in names)])
 
+    def streamed(self, oids: Sequence[int]) -> SnapshotPlan:
+        """The plan with these too, of which the stream has everything."""
+        names = {table.oid for table in self.tables}
+        return SnapshotPlan([*self.tables, *(PlannedTable(oid, 0) for oid in oids if oid not in names)])
+
     def commit_ts(self, index: int) -> int:
         """Of the rows of a table."""
         return self.tables[index].at - (len(self.tables) - index)

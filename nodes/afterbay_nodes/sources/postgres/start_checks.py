@@ -186,12 +186,13 @@ def _of_publication(server: Server, tables: Sequence[FoundTable], wanted: Wanted
             f"ALTER PUBLICATION {visible(name)} SET (publish = 'insert, update, delete, truncate')",
         )
     sent = publication.tables(server, wanted.publication)
-    if missing := [table.name for table in tables if table.name not in sent]:
+    missing = [table.name for table in tables if table.name not in sent]
+    if missing and not publication.is_owned(server, wanted.publication):
         yield Diagnostic(
             "postgres.publication",
             f"the publication {visible(name)} leaves tables out: {len(missing)}, {visible(str(missing[0]))} first",
             at,
-            f"ALTER PUBLICATION {visible(name)} ADD TABLE {', '.join(visible(sql_name(item)) for item in missing)}",
+            visible(publication.addition(wanted.publication, missing)),
         )
     cut_down = {oid for (oid,) in server.rows(_CUT_DOWN, [wanted.publication])} if server.version >= 150_000 else set()
     for table in tables:

@@ -1,0 +1,170 @@
+"""The slot: confirmed no further than the checkpoint, moved when nothing happens, and refused when it does not fit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from afterbay.errors import EnvironmentRefused, RunFailed
+from tests.support.copied import Copied, copied
+from tests.support.postgres_server import PostgresServer
+
+DEADLINE = 60
+
+
+@pytest.fixture
+def copy(tmp_path: Path, logical_postgres: PostgresServer) -> Iterator[Copied]:
+    with copied(tmp_path, logical_postgres.database(), heartbeat="100ms", retry_for="1s") as found:
+        found.db.execute("CREATE TABLE t (id int PRIMARY KEY, n bigint)")
+        yield found
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def failure(run: Callable[[], Any]) -> RunFailed | EnvironmentRefused:
+    """The one error of a run."""
+    with pytest.raises((RunFailed, EnvironmentRefused, ExceptionGroup)) as caught:
+        run()
+    error = caught.value
+    while isinstance(error, ExceptionGroup):
+        (error,) = error.exceptions
+    assert isinstance(error, RunFailed | EnvironmentRefused)
+    return error
+
+
+def test_it_is_confirmed_up_to_the_checkpoint(copy: Copied) -> None:
+    copy.catches_up()
+    copy.db.execute("INSERT INTO t VALUES (1, 1)")
+    report = copy.catches_up()
+    # The commit's record ends behind the number that the checkpoint says.
+    assert report.checkpoints["pg"] < copy.confirmed() < report.checkpoints["pg"] + 200
+
+
+def test_it_moves_while_the_tables_are_idle(copy: Copied) -> None:
+    copy.db.execute("CREATE SCHEMA elsewhere")
+    copy.db.execute("CREATE TABLE elsewhere.other (id int)")
+    copy.catches_up()
+    run = copy.pipeline().start(until="forever")
+    try:
+        for _ in range(3):
+            end = copy.one("SELECT pg_current_wal_lsn() - '0/0'")
+            copy.db.execute("INSERT INTO elsewhere.other SELECT i FROM generate_series(1, 1000) i")
+            until(lambda: copy.confirmed() > end)  # noqa: B023
+    finally:
+        run.drain(DEADLINE)
+        run.wait()
+
+
+def test_a_slot_that_is_gone(copy: Copied) -> None:
+    copy.catches_up()
+    copy.db.execute("SELECT pg_drop_replication_slot(%s)", [copy.slot])
+    assert failure(copy.catches_up).code == "postgres.slot_gone"
+
+
+def test_a_slot_that_somebody_moved(copy: Copied) -> None:
+    copy.catches_up()
+    copy.db.execute("INSERT INTO t VALUES (1, 1)")
+    copy.db.execute("SELECT pg_replication_slot_advance(%s, pg_current_wal_lsn())", [copy.slot])
+    assert failure(copy.catches_up).code == "postgres.slot_ahead"
+
+
+def test_a_slot_that_another_run_reads(copy: Copied, tmp_path: Path) -> None:
+    """It is waited for, as it may be a dead run's; then that is told."""
+    copy.catches_up()
+    copy.file.write_text(copy.file.read_text().replace("100ms", "100s"))
+    run = copy.pipeline().start(until="forever")
+    try:
+        until(lambda: copy.one("SELECT active FROM pg_replication_slots WHERE slot_name = %s", copy.slot))
+        other = Copied(tmp_path / "other", copy.uri, copy.options | {"slot": copy.slot})
+        error = failure(other.catches_up)
+        other.db.close()
+        assert error.code == "postgres.unavailable"
+        assert "in use" in str(error)
+    finally:
+        run.drain(DEADLINE)
+        run.wait()
+
+
+def test_an_unchanged_large_value_is_refused(copy: Copied) -> None:
+    copy.db.execute("CREATE TABLE large (id int PRIMARY KEY, n int, much text)")
+    copy.db.execute("ALTER TABLE large ALTER much SET STORAGE EXTERNAL")
+    copy.catches_up()
+    copy.db.execute("INSERT INTO large VALUES (1, 1, repeat('x', 5000))")
+    copy.catches_up()
+    copy.db.execute("UPDATE large SET n = 2")
+    error = failure(copy.catches_up)
+    assert error.code == "postgres.unchanged"
+    assert "REPLICA IDENTITY FULL" in str(error)
+
+
+def test_whole_rows_bring_large_values(copy: Copied) -> None:
+    copy.db.execute("CREATE TABLE large (id int PRIMARY KEY, n int, much text)")
+    copy.db.execute("ALTER TABLE large ALTER much SET STORAGE EXTERNAL")
+    copy.db.execute("ALTER TABLE large REPLICA IDENTITY FULL")
+    copy.catches_up()
+    copy.db.execute("INSERT INTO large VALUES (1, 1, repeat('x', 5000))")
+    copy.db.execute("UPDATE large SET n = 2")
+    copy.db.execute("UPDATE large SET id = 2")
+    copy.catches_up()
+    copy.is_equal()
+
+
+def test_everything_that_is_wrong_is_told_together(tmp_path: Path, logical_postgres: PostgresServer) -> None:
+    uri = logical_postgres.database()
+    with copied(tmp_path, uri, large_values="whole_rows", snapshot="initial") as copy:
+        db = copy.db
+        db.execute("CREATE TABLE good (id int PRIMARY KEY)")
+        db.execute("CREATE TABLE keyless (id int)")
+        db.execute("CREATE TABLE wide (id int PRIMARY KEY, much text)")
+        db.execute(f"CREATE PUBLICATION {copy.slot} FOR TABLE good WITH (publish = 'insert')")
+        error = failure(copy.catches_up)
+        assert isinstance(error, EnvironmentRefused)
+        told = [(item.code, item.hint or "") for item in error.diagnostics]
+        assert [code for code, _ in told] == [
+            "postgres.identity",
+            "postgres.whole_rows",
+            "postgres.publication",
+        ]
+        for _, hint in told:
+            statement = hint.partition(";")[0].partition(", or")[0]
+            assert statement.startswith("ALTER ")
+            db.execute(statement)
+        copy.catches_up()
+
+
+def test_a_role_that_may_nothing(tmp_path: Path, logical_postgres: PostgresServer) -> None:
+    uri = logical_postgres.database()
+    with copied(tmp_path, uri, snapshot="initial") as copy:
+        copy.db.execute("CREATE TABLE t (id int PRIMARY KEY)")
+        copy.db.execute("DROP ROLE IF EXISTS nobody_much")
+        copy.db.execute("CREATE ROLE nobody_much LOGIN")
+        copy.file.write_text(
+            copy.file.read_text().replace("postgresql://afterbay@", "postgresql://nobody_much:s3cret@")
+        )
+        error = failure(copy.catches_up)
+        assert {item.code for item in error.diagnostics} == {"postgres.role", "postgres.select"}
+        assert "s3cret" not in str(error)
+        copy.db.execute("DROP ROLE nobody_much")
+
+
+def test_a_server_that_does_not_decode_its_log(tmp_path: Path) -> None:
+    with PostgresServer(wal_level="replica", max_wal_senders="1") as server:
+        copy = Copied(tmp_path, server.database(), {"snapshot": "initial"})
+        copy.db.execute("CREATE TABLE t (id int PRIMARY KEY)")
+        error = failure(copy.catches_up)
+        assert {item.code for item in error.diagnostics} == {"postgres.wal_level", "postgres.senders"}
+        copy.db.close()
+
+
+def test_no_server(tmp_path: Path, copy: Copied) -> None:
+    copy.file.write_text(copy.file.read_text().replace("host=", "host=/nowhere"))
+    assert failure(copy.catches_up).code == "postgres.unavailable"
