@@ -299,10 +299,7 @@ class StoredPosition:
 
 @dataclass(frozen=True, slots=True)
 class SourceContext:
-    """What a source is opened with. `schemas`: per dispatcher, the schema in force at `resume`.
-
-    `work_dir` is the run's own folder for scratch files, not made yet.
-    """
+    """What a source is opened with. `schemas`: in force at `resume`, by dispatcher. `work_dir`: for files of its own."""
 
     node: str
     partition: str
