@@ -299,7 +299,7 @@ class StoredPosition:
 
 @dataclass(frozen=True, slots=True)
 class SourceContext:
-    """What a source is opened with. `schemas`: in force at `resume`, by dispatcher. `work_dir`: for files of its own."""
+    """What a source is opened with. `schemas`: in force at `resume`, by dispatcher. `work_dir`: for its own files."""
 
     node: str
     partition: str

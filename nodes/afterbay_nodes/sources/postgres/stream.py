@@ -13,12 +13,10 @@ from afterbay.errors import AfterbayError
 from afterbay_nodes.sources.postgres.connection import Access, ConnectionLost
 from afterbay_nodes.sources.postgres.lsn import lsn_text
 from afterbay_nodes.sources.postgres.names import literal, quoted
+from afterbay_nodes.sources.postgres.wire import started
 
 if TYPE_CHECKING:
     import psycopg
-
-READ_BYTES: Final = 1 << 20
-"""Of messages that one `read` gives, about."""
 
 STATUS_SECONDS: Final = 10.0
 """At most between two status messages, well within the server's `wal_sender_timeout` (60 s)."""
@@ -31,7 +29,7 @@ class Stream:
 
     One thread reads; any thread confirms. The thread sends status messages, also while the reader is held up
     elsewhere (by a store that is out of reach): a server that hears nothing would end the connection. `_lock` is
-    around every call of libpq.
+    around every use of the connection.
     """
 
     def __init__(self, access: Access, slot: str, publication: str, start: int, confirmed: int) -> None:
@@ -39,7 +37,6 @@ class Stream:
         self._access = access
         self._lock = threading.Lock()
         self._connection: psycopg.Connection[tuple[object, ...]] = access.replication()
-        self._pg = self._connection.pgconn
         self._changed = threading.Condition()
         self._confirmed = confirmed
         self._told = 0
@@ -47,27 +44,29 @@ class Stream:
         options = f"proto_version '1', publication_names {literal(quoted(publication))}, messages 'true'"
         try:
             with access.guarded():
-                self._connection.execute(f"START_REPLICATION SLOT {quoted(slot)} LOGICAL {lsn_text(start)} ({options})")
+                self._wire = started(
+                    self._connection, f"START_REPLICATION SLOT {quoted(slot)} LOGICAL {lsn_text(start)} ({options})"
+                )
         except BaseException:
             self._connection.close()
             raise
         self._poll = select.poll()
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
-        self._poll.register(self._pg.socket, select.POLLIN)
+        self._poll.register(self._connection.pgconn.socket, select.POLLIN)
         self._poll.register(self._wake_read, select.POLLIN)
         self._thread = threading.Thread(target=self._keep_telling, name="postgres/status")
         self._thread.start()
 
     def read(self, seconds: float) -> Sequence[bytes]:
-        """The messages that are there, about `READ_BYTES` of them; waits `seconds` for the first, then gives none.
+        """The messages that are there, up to about 1 MiB of them; waits `seconds` for the first, then gives none.
 
         Each is an XLogData (`w`) or a keepalive (`k`), head and all. Raises ConnectionLost.
         """
         found = self._take()
         if not found and self._wait(seconds):
             with self._lock, self._access.guarded():
-                self._pg.consume_input()
+                self._wire.fill()
             found = self._take()
         return found
 
@@ -97,19 +96,8 @@ class Stream:
         os.close(self._wake_write)
 
     def _take(self) -> list[bytes]:
-        found: list[bytes] = []
-        room = READ_BYTES
-        get = self._pg.get_copy_data
         with self._lock, self._access.guarded():
-            while room > 0:
-                size, data = get(1)
-                if size <= 0:
-                    if size < 0:
-                        raise self._ended()
-                    break
-                found.append(data)  # type: ignore[arg-type]
-                room -= size
-        return found
+            return self._wire.take()
 
     def _wait(self, seconds: float) -> bool:
         ready = self._poll.poll(seconds * 1000)
@@ -118,17 +106,11 @@ class Stream:
                 os.read(self._wake_read, 64)
         return bool(ready)
 
-    def _ended(self) -> Exception:
-        result = self._pg.get_result()
-        told = (result.error_message if result is not None else self._pg.error_message).decode(errors="replace")
-        return ConnectionLost(told.strip().split("\n")[0] or "the server ended the stream")
-
     def _tell(self, *, reply: bool = False) -> None:
         confirmed = self._confirmed
         status = _STATUS.pack(b"r", confirmed, confirmed, confirmed, 0, reply)
         with self._lock, self._access.guarded():
-            self._pg.put_copy_data(status)
-            self._pg.flush()
+            self._wire.send(status)
         self._told = confirmed
 
     def _keep_telling(self) -> None:
