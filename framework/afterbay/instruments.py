@@ -15,6 +15,8 @@ from typing import Protocol
 from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
 
+from afterbay.upstream import Upstream
+
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 BYTES = tuple(float(1 << power) for power in range(10, 31, 2))
 
@@ -50,6 +52,7 @@ class Observed(Protocol):
     def spools(self) -> Mapping[str, SpoolLevels]: ...
     def outage_seconds(self) -> Mapping[str, float]: ...
     def lag(self) -> Mapping[str, float]: ...
+    def upstreams(self) -> Mapping[str, Upstream]: ...
 
 
 class Instruments:
@@ -118,6 +121,17 @@ class Instruments:
             description="For how long a store's operation has been failing; 0 when the store works",
         )
         gauge(
+            "afterbay.upstream.behind",
+            [self._each(_behind)],
+            unit="By",
+            description="What a source's server keeps for the pipeline (the log of a replication slot)",
+        )
+        gauge(
+            "afterbay.upstream.state",
+            [self._each(_upstream_state)],
+            description="1, with the state that the server gives as an attribute (a slot's wal_status)",
+        )
+        gauge(
             "afterbay.checkpoint.lag",
             [self._each(_checkpoint_lag)],
             unit="s",
@@ -149,6 +163,14 @@ def _spool(part: str) -> _Look:
 
 def _outage(run: Observed) -> Iterable[Observation]:
     return [Observation(seconds, {"node": name}) for name, seconds in run.outage_seconds().items()]
+
+
+def _behind(run: Observed) -> Iterable[Observation]:
+    return [Observation(up.behind, {"node": name}) for name, up in run.upstreams().items() if up.behind is not None]
+
+
+def _upstream_state(run: Observed) -> Iterable[Observation]:
+    return [Observation(1, {"node": name, "state": up.state}) for name, up in run.upstreams().items()]
 
 
 def _checkpoint_lag(run: Observed) -> Iterable[Observation]:

@@ -16,10 +16,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from afterbay.errors import PipelineInvalid, Place
+from afterbay.errors import AfterbayError, PipelineInvalid, Place
 from afterbay.node import Node, ResumePoint, Sink, Source, Transform, Until
 from afterbay.printable import visible
 from afterbay.units import parse_duration
+from afterbay.upstream import HasUpstream, Upstream
 
 if TYPE_CHECKING:
     from afterbay.compile.draft import Draft
@@ -105,6 +106,17 @@ class Pipeline:
         name = partition.partition("/")[0]
         node = next((item.node for item in self._draft.nodes if item.name == name), None)
         return commit_time(node, point) if isinstance(node, Source) else None
+
+    def upstreams(self) -> dict[str, Upstream | AfterbayError]:
+        """What the servers of its sources keep for it, asked now, by node; the error of one that does not answer."""
+        found: dict[str, Upstream | AfterbayError] = {}
+        for item in self._draft.nodes:
+            if isinstance(item.node, HasUpstream):
+                try:
+                    found[item.name] = item.node.upstream()
+                except AfterbayError as error:
+                    found[item.name] = error
+        return found
 
     def add(self, name: str, node: Node, *, inputs: str | Sequence[str] = (), parallelism: int = 1) -> Pipeline:
         """Declares a node. `inputs`: `"node"`, `"node.port"` or a list of them. Returns the pipeline, for chaining.

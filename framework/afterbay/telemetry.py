@@ -24,6 +24,7 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import Tracer, TracerProvider
 
 from afterbay.instruments import SpoolLevels, StoreOutage, instruments_of
+from afterbay.upstream import Upstream
 
 
 class CleanupResult(StrEnum):
@@ -90,6 +91,7 @@ class Telemetry:
         self._spools: dict[str, Callable[[], SpoolLevels]] = {}
         self._outages: dict[str, Callable[[], StoreOutage | None]] = {}
         self._lag: Callable[[], dict[str, float]] = dict
+        self._upstreams: dict[str, Callable[[], Upstream | None]] = {}
 
     def node(self, name: str) -> NodeMeter:
         """The meter of node `name`, made on first use."""
@@ -112,6 +114,17 @@ class Telemetry:
         """Registers what a node's store fails at."""
         with self._lock:
             self._outages[name] = outage
+
+    def watch_upstream(self, name: str, upstream: Callable[[], Upstream | None]) -> None:
+        """Registers what a node's server keeps for it, as it was told last."""
+        with self._lock:
+            self._upstreams[name] = upstream
+
+    def upstreams(self) -> dict[str, Upstream]:
+        """What servers keep, by node."""
+        with self._lock:
+            watched = dict(self._upstreams)
+        return {name: found for name, upstream in watched.items() if (found := upstream()) is not None}
 
     def watch_lag(self, lag: Callable[[], dict[str, float]]) -> None:
         """Registers the checkpoint lag, seconds per partition."""
@@ -258,3 +271,7 @@ class NodeMeter:
     def watch_outage(self, outage: Callable[[], StoreOutage | None]) -> None:
         """Registers what this node's store fails at."""
         self._telemetry.watch_outage(self.name, outage)
+
+    def watch_upstream(self, upstream: Callable[[], Upstream | None]) -> None:
+        """Registers what this node's server keeps for it."""
+        self._telemetry.watch_upstream(self.name, upstream)

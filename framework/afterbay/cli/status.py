@@ -9,10 +9,12 @@ from afterbay.cli import console
 from afterbay.cli.amounts import count, plural, size, wall_time
 from afterbay.cli.options import AsJson, StateDir
 from afterbay.cli.which_state import MaybePipeline, declared, state_directory
+from afterbay.errors import AfterbayError
 
 if TYPE_CHECKING:
     from afterbay.pipeline import Pipeline
     from afterbay.state.status import SinkStatus, StateStatus
+    from afterbay.upstream import Upstream
 
 EXAMPLES = """\b
 Examples:
@@ -36,10 +38,12 @@ def status(
     known = declared(pipeline)
     found = read_status(state_directory(known, state, "status"))
     times = _times(known, found)
+    upstreams = {} if known is None else known.upstreams()
     if as_json:
-        console.data({**found.to_dict(), "checkpoint_times": times})
+        told = {name: up.to_dict() for name, up in upstreams.items()}
+        console.data({**found.to_dict(), "checkpoint_times": times, "upstreams": told})
     else:
-        console.result(_text(found, times))
+        console.result(_text(found, times, upstreams))
     return 0
 
 
@@ -56,7 +60,7 @@ def _times(known: Pipeline | None, found: StateStatus) -> dict[str, str]:
     return {partition: time for partition, time in times.items() if time is not None}
 
 
-def _text(found: StateStatus, times: Mapping[str, str]) -> str:
+def _text(found: StateStatus, times: Mapping[str, str], upstreams: Mapping[str, Upstream | AfterbayError]) -> str:
     runs = f"running: {found.holder}" if found.holder is not None else "running"
     lines = [f"{found.pipeline}   {runs if found.locked else 'not running'}", ""]
     facts = [("state", str(found.directory))]
@@ -69,11 +73,18 @@ def _text(found: StateStatus, times: Mapping[str, str]) -> str:
     for name, outage in found.outages.items():
         text = f"{name}: {outage.operation} of '{outage.key}' since {outage.since}: {outage.reason}"
         facts.append(("failing", f"{text}  (tried again)"))
+    facts.extend(("upstream", f"{name}: {_upstream(up)}") for name, up in upstreams.items())
     if found.intents:
         rows = sum(intent.rows for intent in found.intents)
         fate = "being written" if found.locked else "begun by a run that died; the next run settles them"
         facts.append(("under way", f"{plural(len(found.intents), 'file')}, {plural(rows, 'row')}  ({fate})"))
     return "\n".join(lines + [f"  {label:<14}{value}" for label, value in facts])
+
+
+def _upstream(found: Upstream | AfterbayError) -> str:
+    if isinstance(found, AfterbayError):
+        return found.diagnostics[0].message
+    return f"{found.name}, {found.state}" + ("" if found.behind is None else f", {size(found.behind)} behind")
 
 
 def _stored(sink: SinkStatus) -> str:

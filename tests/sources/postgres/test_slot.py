@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from afterbay.errors import EnvironmentRefused, RunFailed
+from afterbay.telemetry import Telemetry
+from tests.support.cli import afterbay
 from tests.support.copied import Copied, copied
 from tests.support.postgres_server import PostgresServer
 
@@ -168,3 +170,27 @@ def test_a_server_that_does_not_decode_its_log(tmp_path: Path) -> None:
 def test_no_server(tmp_path: Path, copy: Copied) -> None:
     copy.file.write_text(copy.file.read_text().replace("host=", "host=/nowhere"))
     assert failure(copy.catches_up).code == "postgres.unavailable"
+
+
+def test_status_and_gauges_say_how_the_slot_is(copy: Copied) -> None:
+    copy.catches_up()
+    status = afterbay("status", copy.file, "--json", cwd=copy.folder).data["upstreams"]["pg"]
+    assert status == {"name": f"slot {copy.slot}", "state": "idle, wal_status reserved", "behind": status["behind"]}
+    assert 0 <= status["behind"] < 10_000
+    copy.db.execute("INSERT INTO t SELECT i, i FROM generate_series(1, 10000) i")
+    text = afterbay("status", copy.file, cwd=copy.folder).out
+    assert f"upstream      pg: slot {copy.slot}, idle, wal_status reserved, " in text
+    telemetry = Telemetry("copied")
+    copy.pipeline().run(until="caught-up", telemetry=telemetry)
+    assert telemetry.upstreams()["pg"].state == "active, wal_status reserved"
+    assert telemetry.upstreams()["pg"].behind > 500_000  # type: ignore[operator]
+    copy.db.execute("SELECT pg_drop_replication_slot(%s)", [copy.slot])
+    assert "there is none" in afterbay("status", copy.file, cwd=copy.folder).out
+
+
+def test_status_does_without_the_server(copy: Copied) -> None:
+    copy.catches_up()
+    copy.file.write_text(copy.file.read_text().replace("host=", "host=/nowhere"))
+    status = afterbay("status", copy.file, cwd=copy.folder)
+    assert status.exit_code == 0
+    assert "the server does not answer" in status.out

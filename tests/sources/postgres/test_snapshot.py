@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cli import dies
 from tests.support.copied import Copied, copied
 from tests.support.postgres_server import PostgresServer
 
@@ -60,3 +61,23 @@ def test_only_the_snapshot(copy: Copied) -> None:
     copy.is_equal()
     assert copy.one("SELECT count(*) FROM pg_replication_slots WHERE database = current_database()") == 0
     assert copy.one("SELECT count(*) FROM pg_publication") == 0
+
+
+@pytest.mark.parametrize("step", ["link:2:after", "link:4:before", "commit:4:after", "link:9:after"])
+def test_dies_inside_the_snapshot(tmp_path: Path, logical_postgres: PostgresServer, step: str) -> None:
+    """Then again, with other rows: what was not whole is taken back."""
+    sink = {"file_size": "16KiB", "flush_interval": "50ms"}
+    with copied(tmp_path, logical_postgres.database(), sink, snapshot="initial") as copy:
+        for table in ("a", "b", "c", "d"):
+            copy.db.execute(f"CREATE TABLE {table} (id int PRIMARY KEY, n bigint, name text)")
+            copy.db.execute(f"INSERT INTO {table} SELECT i, i, repeat('x', 50) FROM generate_series(1, 2000) i")
+        dies(step, "run", copy.file, cwd=tmp_path)
+        for table in ("a", "b", "c", "d"):
+            copy.db.execute(f"DELETE FROM {table} WHERE id % 3 = 0")
+            copy.db.execute(f"UPDATE {table} SET id = -id WHERE id % 3 = 1")
+        copy.db.execute("ALTER TABLE d ADD COLUMN more int DEFAULT 3")
+        dies("commit:3:before", "run", copy.file, cwd=tmp_path)
+        copy.db.execute("INSERT INTO b VALUES (0, 0, 'last')")
+        copy.catches_up()
+        copy.is_equal()
+        assert copy.catches_up().rows_in == 0

@@ -8,10 +8,12 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, SecretStr, field_validator
 
+from afterbay.errors import EnvironmentRefused
 from afterbay.messages import ChangeBatch
 from afterbay.node import Capabilities, ResumePoint, Source, SourceContext, SourceOperator
 from afterbay.schema import Json, TableName
 from afterbay.units import GIB, ByteSize, Duration
+from afterbay.upstream import Upstream
 from afterbay_nodes.transforms.table_rules import ColumnPattern, NameRules, TableMatch, TablePattern, TableRules
 
 _NAME = r"^[a-z0-9_]{1,63}$"
@@ -118,6 +120,20 @@ class Postgres(Source[ChangeBatch]):
     def commit_ms(self, point: ResumePoint) -> int | None:
         found = point.cursor.get("ms")
         return found if isinstance(found, int) else None
+
+    def upstream(self) -> Upstream:
+        """See `HasUpstream`."""
+        from afterbay_nodes.sources.postgres.connection import Access, ConnectionLost
+        from afterbay_nodes.sources.postgres.slot import upstream
+
+        try:
+            server = Access(self.dsn.get_secret_value(), self.type_name).questions()
+            try:
+                return upstream(server, self.slot)
+            finally:
+                server.close()
+        except ConnectionLost as lost:
+            raise EnvironmentRefused("postgres.unavailable", f"the server does not answer: {lost}") from lost
 
     def open(self, context: SourceContext) -> SourceOperator:
         from afterbay_nodes.sources.postgres.operator import PostgresOperator

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from afterbay.errors import Cancelled, Place, RunFailed
 from afterbay.node import Outlet, ResumePoint, SourceContext, SourceOperator, Until
 from afterbay.schema import Json
+from afterbay.upstream import Upstream
 from afterbay_nodes.sources.postgres import ddl_trigger, publication, slot, start_checks
 from afterbay_nodes.sources.postgres.connection import Access, ConnectionLost, Server
 from afterbay_nodes.sources.postgres.lsn import lsn_number, lsn_text
@@ -38,6 +39,9 @@ SETTLE_BYTES: Final = 8 << 20
 
 ASK_SECONDS: Final = 0.2
 """Between two questions of a run that waits for its end."""
+
+TELL_SECONDS: Final = 10.0
+"""Between two looks at how the slot is, for the gauges."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 10.0
 
@@ -89,6 +93,9 @@ class PostgresOperator(SourceOperator):
         self._transactions = Transactions(self._tables, self._scratch, self._position, self._promised)
         self._stream: Stream | None = None
         self._cancelled = False
+        self._upstream: Upstream | None = None  # as it was told last
+        self._told_at = 0.0
+        context.meter.watch_upstream(lambda: self._upstream)
         self._unsettled = 0
         self._oldest: float | None = None  # when the oldest pending row came
         self._idle_at = 0.0
@@ -314,6 +321,9 @@ class PostgresOperator(SourceOperator):
                 out.repeated(self._transactions.repeated)
                 self._transactions.repeated = 0
             now = self._clock.monotonic()
+            if now - self._told_at >= TELL_SECONDS:
+                self._told_at = now
+                self._upstream = slot.upstream(server, self._declared.slot)
             waited = self._oldest is not None and now - self._oldest >= LINGER_SECONDS
             if waited or self._unsettled >= SETTLE_BYTES:
                 self._settle()

@@ -5,12 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from afterbay.errors import RunFailed
+from afterbay.upstream import Upstream
 from afterbay_nodes.sources.postgres.connection import ConnectionLost, Server
 from afterbay_nodes.sources.postgres.lsn import lsn_number, lsn_text
 
 _FOUND = """\
 SELECT plugin::text, slot_type::text, database::text, active_pid, restart_lsn::text, confirmed_flush_lsn::text,
        wal_status::text, safe_wal_size, two_phase
+FROM pg_catalog.pg_replication_slots WHERE slot_name = %s
+"""
+
+_STATE = """\
+SELECT active, COALESCE(wal_status, ''), pg_catalog.pg_current_wal_lsn() - confirmed_flush_lsn
 FROM pg_catalog.pg_replication_slots WHERE slot_name = %s
 """
 
@@ -45,6 +51,15 @@ def find(server: Server, name: str) -> Slot | None:
             bool(two_phase),
         )
     return None
+
+
+def upstream(server: Server, name: str) -> Upstream:
+    """How the slot is."""
+    found = server.rows(_STATE, [name])
+    if not found:
+        return Upstream(f"slot {name}", "there is none")
+    ((active, status, behind),) = found
+    return Upstream(f"slot {name}", f"{'active' if active else 'idle'}, wal_status {status}", int(behind))
 
 
 def create(server: Server, name: str) -> int:

@@ -1,0 +1,87 @@
+"""Messages of a stream, however the network cuts them."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from afterbay_nodes.sources.postgres import stream, wire
+from afterbay_nodes.sources.postgres.connection import ConnectionLost
+from afterbay_nodes.sources.postgres.wire import LibpqWire, SocketWire
+from tests.support.copied import copied
+from tests.support.postgres_server import PostgresServer
+
+COPY_BOTH = b"W" + (7).to_bytes(4, "big") + b"\0\0\0"
+
+
+def frame(kind: bytes, payload: bytes) -> bytes:
+    return kind + (len(payload) + 4).to_bytes(4, "big") + payload
+
+
+@contextmanager
+def connected() -> Iterator[tuple[SocketWire, socket.socket]]:
+    """A wire, and the server's end of it."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        yield SocketWire(ours.fileno(), "START"), theirs
+
+
+@given(st.lists(st.binary(max_size=300), max_size=30), st.data())
+def test_messages_come_whole_and_in_order(payloads: list[bytes], data: st.DataObject) -> None:
+    sent = COPY_BOTH + frame(b"N", b"a notice") + b"".join(frame(b"d", payload) for payload in payloads)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(sent)), max_size=10)))
+    found: list[bytes] = []
+    with connected() as (reader, server):
+        assert server.recv(100) == frame(b"Q", b"START\0")
+        for start, stop in zip([0, *cuts], [*cuts, len(sent)], strict=True):
+            server.sendall(sent[start:stop])
+            reader.fill()
+            found += reader.take()
+    assert found == payloads
+
+
+def test_the_end_is_told_behind_the_last_message() -> None:
+    with connected() as (reader, server):
+        server.sendall(COPY_BOTH + frame(b"d", b"last"))
+        server.close()
+        reader.fill()
+        reader.fill()
+        assert reader.take() == [b"last"]
+        with pytest.raises(ConnectionLost):
+            reader.take()
+
+
+def test_an_error_is_the_servers() -> None:
+    with connected() as (reader, server):
+        fields = b"SERROR\0C42704\0Mreplication slot does not exist\0\0"
+        server.sendall(frame(b"d", b"one") + frame(b"E", fields))
+        reader.fill()
+        assert reader.take() == [b"one"]
+        with pytest.raises(Exception, match="replication slot does not exist") as caught:
+            reader.take()
+        assert getattr(caught.value, "sqlstate", None) == "42704"
+
+
+def test_an_encrypted_stream_is_read_by_libpq(
+    tmp_path: Path, logical_postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same rows; the test's server has no certificate, so the choice is made for it."""
+
+    def by_libpq(connection: object, command: str) -> wire.Wire:
+        connection.execute(command)  # type: ignore[attr-defined]
+        return LibpqWire(connection.pgconn)  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(stream, "started", by_libpq)
+    with copied(tmp_path, logical_postgres.database()) as copy:
+        copy.db.execute("CREATE TABLE t (id int PRIMARY KEY, n bigint)")
+        copy.catches_up()
+        copy.db.execute("INSERT INTO t SELECT i, i FROM generate_series(1, 5000) i")
+        assert copy.catches_up().rows_in == 5000
+        copy.is_equal()
