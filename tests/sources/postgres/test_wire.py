@@ -49,7 +49,8 @@ def test_messages_come_whole_and_in_order(payloads: list[bytes], data: st.DataOb
 
 def test_the_end_is_told_behind_the_last_message() -> None:
     with connected() as (reader, server):
-        server.sendall(COPY_BOTH + frame(b"d", b"last"))
+        server.recv(100)
+        server.sendall(COPY_BOTH + frame(b"d", b"last") + b"d")
         server.close()
         reader.fill()
         reader.fill()

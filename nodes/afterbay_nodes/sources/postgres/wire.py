@@ -138,7 +138,6 @@ class SocketWire:
             if not piece:
                 if self._ended is None:
                     self._ended = ConnectionLost("the server closed the connection")
-                self._held = 0
                 return
             self._pieces.append(piece)
             self._held += len(piece)
