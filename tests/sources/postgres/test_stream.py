@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from afterbay.errors import RunFailed
 from afterbay_nodes.sources.postgres import transactions
 from tests.support.copied import Copied, copied
 from tests.support.postgres_server import PostgresServer
@@ -116,3 +118,36 @@ def test_a_new_column_with_a_default_fills_the_rows_that_are_there(copy: Copied)
     db.execute("INSERT INTO t (id) VALUES (21)")
     copy.catches_up()
     copy.is_equal()
+
+
+def test_columns_as_text_hold_what_their_type_here_cannot(tmp_path: Path, logical_postgres: PostgresServer) -> None:
+    as_text = [{"match": "public.*", "columns": ["day", "no_*"]}]
+    with copied(tmp_path, logical_postgres.database(), snapshot="initial", as_text=as_text) as copy:
+        copy.db.execute("CREATE TABLE t (id int PRIMARY KEY, day date, no_price numeric(8,2), price numeric(8,2))")
+        copy.db.execute("INSERT INTO t VALUES (1, 'infinity', 'NaN', 1.5)")
+        copy.catches_up()
+        copy.db.execute("INSERT INTO t VALUES (2, '2000-01-01 BC', 'NaN', 2.5)")
+        copy.catches_up()
+        assert "`day` LONGTEXT, `no_price` LONGTEXT, `price` DECIMAL(8,2)" in copy.statements("t")[0]
+        copy.is_equal()
+
+
+def test_more_schema_changes_than_there_are_numbers_for(copy: Copied) -> None:
+    with copy.db.transaction():
+        for number in range(32):
+            copy.db.execute(f"ALTER TABLE t ADD COLUMN c{number} int")
+            copy.db.execute(f"INSERT INTO t (id) VALUES ({number})")
+    with pytest.raises(RunFailed, match="32 schema changes") as caught:
+        copy.catches_up()
+    assert caught.value.code == "postgres.ddls"
+
+
+def test_a_transaction_larger_than_it_may_be(copy: Copied, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transactions, "HELD_BYTES", 1 << 20)
+    document = json.loads(copy.file.read_text())
+    document["nodes"]["pg"]["transaction_limit"] = "2MiB"
+    copy.file.write_text(json.dumps(document))
+    copy.db.execute("INSERT INTO t SELECT i, i, repeat('x', 100) FROM generate_series(1, 60000) i")
+    with pytest.raises(RunFailed, match="`transaction_limit` allows more"):
+        copy.catches_up()
+    assert list((copy.state / "nodes" / "pg").iterdir()) == []

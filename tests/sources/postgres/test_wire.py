@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from afterbay_nodes.sources.postgres import stream, wire
+from afterbay_nodes.sources.postgres import snapshot, stream, wire
 from afterbay_nodes.sources.postgres.connection import ConnectionLost
 from afterbay_nodes.sources.postgres.wire import LibpqWire, SocketWire
 from tests.support.copied import copied
@@ -80,9 +80,11 @@ def test_an_encrypted_stream_is_read_by_libpq(
         return LibpqWire(connection.pgconn)  # type: ignore[attr-defined]
 
     monkeypatch.setattr(stream, "started", by_libpq)
-    with copied(tmp_path, logical_postgres.database()) as copy:
+    monkeypatch.setattr(snapshot, "copied", wire.LibpqRows)
+    with copied(tmp_path, logical_postgres.database(), snapshot="initial") as copy:
         copy.db.execute("CREATE TABLE t (id int PRIMARY KEY, n bigint)")
-        copy.catches_up()
+        copy.db.execute("INSERT INTO t SELECT -i, i FROM generate_series(1, 5000) i")
+        assert copy.catches_up().rows_in == 5000
         copy.db.execute("INSERT INTO t SELECT i, i FROM generate_series(1, 5000) i")
         assert copy.catches_up().rows_in == 5000
         copy.is_equal()

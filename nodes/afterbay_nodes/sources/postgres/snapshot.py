@@ -8,11 +8,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from afterbay.errors import Place, RunFailed
+from afterbay.printable import visible
 from afterbay_nodes.sources.postgres.connection import LOCK_SECONDS, Access, ConnectionLost
 from afterbay_nodes.sources.postgres.copy_csv import COPY_OPTIONS
 from afterbay_nodes.sources.postgres.lsn import lsn_number
 from afterbay_nodes.sources.postgres.names import literal, quoted
 from afterbay_nodes.sources.postgres.pgoutput import Relation, RelationColumn
+from afterbay_nodes.sources.postgres.wire import copied
 
 if TYPE_CHECKING:
     import psycopg
@@ -98,49 +100,46 @@ class Snapshot:
     def chunks(self, relation: Relation, stopping: Callable[[], bool]) -> Iterator[bytes]:
         """The rows of the table that was turned to, whole rows of about `CHUNK_BYTES` at a time.
 
-        Ends early when `stopping`. Raises ConnectionLost.
+        Ends early when `stopping`, and is not to be used again then. Raises ConnectionLost.
         """
-        from psycopg.pq import ExecStatus
-
-        assert self._reader is not None
-        pg = self._reader.pgconn
         names = ", ".join(quoted(column.name) for column in relation.columns)
         copy = f"COPY {quoted(relation.schema)}.{quoted(relation.name)} ({names}) TO STDOUT {COPY_OPTIONS}"
-        with self._access.guarded():
-            result = pg.exec_(copy.encode())
-        if result.status != ExecStatus.COPY_OUT:
-            raise self._failed(relation, result.error_message)
-        poll = select.poll()
-        poll.register(pg.socket, select.POLLIN)
-        silent = 0.0
         held: list[bytes] = []
         size = 0
-        while True:
-            with self._access.guarded():
-                count, data = pg.get_copy_data(1)
-            if count > 0:
-                held.append(bytes(data))
-                size += count
-                silent = 0.0
-                if size >= CHUNK_BYTES:
-                    yield b"".join(held)
-                    held, size = [], 0
-            elif count == 0:
-                if stopping():
-                    return
-                if not poll.poll(_LOOK_SECONDS * 1000):
-                    silent += _LOOK_SECONDS
-                    if silent >= SILENCE_SECONDS:
-                        raise ConnectionLost(f"the server sent nothing for {SILENCE_SECONDS:.0f} s")
-                with self._access.guarded():
-                    pg.consume_input()
-            else:
-                break
-        while (ended := pg.get_result()) is not None:
-            if ended.status == ExecStatus.FATAL_ERROR:
-                raise self._failed(relation, ended.error_message)
+        for messages in self._messages(copy, relation, stopping):
+            held += messages
+            size += sum(map(len, messages))
+            if size >= CHUNK_BYTES:
+                yield b"".join(held)
+                held, size = [], 0
         if held:
             yield b"".join(held)
+
+    def _messages(self, copy: str, relation: Relation, stopping: Callable[[], bool]) -> Iterator[Sequence[bytes]]:
+        """The rows as they come, waiting for them."""
+        assert self._reader is not None
+        wire = copied(self._reader.pgconn, copy)
+        poll = select.poll()
+        poll.register(self._reader.pgconn.socket, select.POLLIN)
+        silent = 0.0
+        while True:
+            try:
+                with self._access.guarded():
+                    found = wire.take()
+            except RunFailed as error:
+                raise self._failed(relation, error) from error
+            if found:
+                silent = 0.0
+                yield found
+            elif wire.done or stopping():
+                return
+            elif poll.poll(_LOOK_SECONDS * 1000):
+                with self._access.guarded():
+                    wire.fill()
+            else:
+                silent += _LOOK_SECONDS
+                if silent >= SILENCE_SECONDS:
+                    raise ConnectionLost(f"the server sent nothing for {SILENCE_SECONDS:.0f} s")
 
     def close(self) -> None:
         """Ends both connections, and the temporary slot with them."""
@@ -149,14 +148,10 @@ class Snapshot:
                 with suppress(Exception):
                     connection.close()
 
-    def _failed(self, relation: Relation, message: bytes) -> Exception:
-        told = message.decode(errors="replace").strip().split("\n")[0]
-        assert self._reader is not None
-        if self._reader.pgconn.status != 0 or "terminating" in told or "canceling" in told:
-            return ConnectionLost(told)
+    def _failed(self, relation: Relation, error: RunFailed) -> RunFailed:
         return RunFailed(
             "postgres.snapshot",
-            f"the table cannot be read: {told}",
-            place=Place(table=f"{relation.schema}.{relation.name}"),
+            f"the table cannot be read: {error.diagnostics[0].message}",
+            place=Place(table=visible(f"{relation.schema}.{relation.name}")),
             hint=f"the role needs SELECT on it, no row security, and a lock within {LOCK_SECONDS} s",
         )

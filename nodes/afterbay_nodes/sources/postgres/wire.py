@@ -28,7 +28,7 @@ SEND_SECONDS: Final = 10.0
 _PIECE: Final = 1 << 18
 _HEAD = struct.Struct("!cI")
 _LENGTH = struct.Struct("!I")
-_COPY_DATA, _COPY_DONE, _COPY_BOTH, _ERROR = b"dcWE"
+_COPY_DATA, _COPY_DONE, _ERROR, _READY = b"dcEZ"
 
 
 class Wire(Protocol):
@@ -47,12 +47,26 @@ class Wire(Protocol):
         ...
 
 
+class Rows(Protocol):
+    """A COPY to here under way: as `Wire`. `done`: there are no more, and libpq may be used again."""
+
+    done: bool
+
+    def take(self) -> list[bytes]: ...
+    def fill(self) -> None: ...
+
+
 def started(connection: psycopg.Connection[tuple[object, ...]], command: str) -> Wire:
     """Starts a stream by `command`."""
     if connection.pgconn.ssl_in_use:
         connection.execute(command)
         return LibpqWire(connection.pgconn)
     return SocketWire(connection.pgconn.socket, command)
+
+
+def copied(pgconn: pq.abc.PGconn, command: str) -> Rows:
+    """Starts a COPY to here by `command`."""
+    return LibpqRows(pgconn, command) if pgconn.ssl_in_use else CopyWire(pgconn.socket, command)
 
 
 class LibpqWire:
@@ -85,6 +99,35 @@ class LibpqWire:
         self._pg.flush()
 
 
+class LibpqRows(LibpqWire):
+    """The rows of a COPY to here, through libpq."""
+
+    def __init__(self, pgconn: pq.abc.PGconn, command: str) -> None:
+        super().__init__(pgconn)
+        self.done = False
+        pgconn.exec_(command.encode())
+
+    def take(self) -> list[bytes]:
+        from psycopg import errors
+        from psycopg.pq import DiagnosticField, ExecStatus
+
+        found: list[bytes] = []
+        room = READ_BYTES
+        while room > 0:
+            size, data = self._pg.get_copy_data(1)
+            if size <= 0:
+                if size < 0 and not found:
+                    self.done = True
+                    while (result := self._pg.get_result()) is not None:
+                        if result.status == ExecStatus.FATAL_ERROR:
+                            state = (result.error_field(DiagnosticField.SQLSTATE) or b"").decode()
+                            raise errors.lookup(state)(result.error_message.decode(errors="replace"))
+                break
+            found.append(bytes(data))
+            room -= size
+        return found
+
+
 class SocketWire:
     """By the socket. `descriptor` is libpq's, which does not block; nothing of the server's is under way on it."""
 
@@ -115,16 +158,21 @@ class SocketWire:
             kind = data[at]
             if kind == _COPY_DATA:
                 found.append(data[at + 5 : stop])
-            elif kind == _ERROR:
-                self._ended = _said(data[at + 5 : stop])
-            elif kind == _COPY_DONE:
-                self._ended = ConnectionLost("the server ended the stream")
+            else:
+                self._other(kind, data[at + 5 : stop])
             at = stop
         self._pieces = [data[at:]] if at < end else []
         self._held = end - at
         if self._ended is not None and not found:
             raise self._ended
         return found
+
+    def _other(self, kind: int, payload: bytes) -> None:
+        """A message that is not of the stream."""
+        if kind == _ERROR:
+            self._ended = _said(payload)
+        elif kind == _COPY_DONE:
+            self._ended = ConnectionLost("the server ended the stream")
 
     def fill(self) -> None:
         room = READ_BYTES
@@ -161,6 +209,23 @@ class SocketWire:
                 poll.poll(250)
             except OSError as error:
                 raise ConnectionLost(error.strerror or str(error)) from error
+
+
+class CopyWire(SocketWire):
+    """The rows of a COPY to here, by the socket. `done` when the server is ready for the next command, of libpq's too.
+
+    An error of the server is raised by `take` when it is ready.
+    """
+
+    done = False
+    _error: Exception | None = None
+
+    def _other(self, kind: int, payload: bytes) -> None:
+        if kind == _ERROR:
+            self._error = _said(payload)
+        elif kind == _READY:
+            self.done = True
+            self._ended = self._error
 
 
 def _said(fields: bytes) -> Exception:
