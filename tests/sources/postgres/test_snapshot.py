@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from afterbay.errors import EnvironmentRefused
 from tests.support.cli import dies
 from tests.support.copied import Copied, copied
 from tests.support.postgres_server import PostgresServer
@@ -81,3 +82,19 @@ def test_dies_inside_the_snapshot(tmp_path: Path, logical_postgres: PostgresServ
         copy.catches_up()
         copy.is_equal()
         assert copy.catches_up().rows_in == 0
+
+
+def test_row_security_hides_nothing(copy: Copied) -> None:
+    """The server refuses the reading, where it would have left rows out."""
+    copy.db.execute("ALTER TABLE a ENABLE ROW LEVEL SECURITY")
+    copy.db.execute("DROP ROLE IF EXISTS reader")
+    copy.db.execute("CREATE ROLE reader LOGIN REPLICATION")
+    copy.db.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
+    copy.db.execute(f"CREATE PUBLICATION {copy.slot} FOR ALL TABLES")
+    copy.file.write_text(copy.file.read_text().replace("postgresql://afterbay@", "postgresql://reader@"))
+    try:
+        with pytest.raises(EnvironmentRefused, match="row-level security"):
+            copy.catches_up()
+    finally:
+        copy.db.execute("DROP OWNED BY reader")
+        copy.db.execute("DROP ROLE reader")

@@ -105,27 +105,34 @@ class LibpqRows(LibpqWire):
     def __init__(self, pgconn: pq.abc.PGconn, command: str) -> None:
         super().__init__(pgconn)
         self.done = False
+        self._error: Exception | None = None
         pgconn.exec_(command.encode())
 
     def take(self) -> list[bytes]:
-        from psycopg import errors
-        from psycopg.pq import DiagnosticField, ExecStatus
-
         found: list[bytes] = []
         room = READ_BYTES
-        while room > 0:
+        while room > 0 and not self.done:
             size, data = self._pg.get_copy_data(1)
-            if size <= 0:
-                if size < 0 and not found:
-                    self.done = True
-                    while (result := self._pg.get_result()) is not None:
-                        if result.status == ExecStatus.FATAL_ERROR:
-                            state = (result.error_field(DiagnosticField.SQLSTATE) or b"").decode()
-                            raise errors.lookup(state)(result.error_message.decode(errors="replace"))
+            if size < 0:
+                self._end()
+            elif size == 0:
                 break
-            found.append(bytes(data))
-            room -= size
+            else:
+                found.append(bytes(data))
+                room -= size
+        if self._error is not None and not found:
+            raise self._error
         return found
+
+    def _end(self) -> None:
+        """Takes the results behind the last row."""
+        from psycopg.pq import DiagnosticField, ExecStatus
+
+        self.done = True
+        while (result := self._pg.get_result()) is not None:
+            if result.status == ExecStatus.FATAL_ERROR:
+                state = (result.error_field(DiagnosticField.SQLSTATE) or b"").decode()
+                self._error = _error(state, result.error_message.decode(errors="replace"))
 
 
 class SocketWire:
@@ -230,14 +237,17 @@ class CopyWire(SocketWire):
 
 def _said(fields: bytes) -> Exception:
     """The server's error as the driver would have it."""
+    told = {field[:1]: field[1:].decode(errors="replace") for field in fields.split(b"\0") if field}
+    return _error(told.get(b"C", ""), told.get(b"M", ""))
+
+
+def _error(state: str, message: str) -> Exception:
     from psycopg import errors
 
-    told = {field[:1]: field[1:].decode(errors="replace") for field in fields.split(b"\0") if field}
     try:
-        kind = errors.lookup(told.get(b"C", ""))
+        return errors.lookup(state)(message)
     except KeyError:
-        return ConnectionLost(told.get(b"M", "the server ended the stream"))
-    return kind(told.get(b"M", ""))
+        return ConnectionLost(message.strip() or "the server ended the stream")
 
 
 def _lost(told: bytes) -> ConnectionLost:
