@@ -324,10 +324,7 @@ class TransformContext:
 
 @dataclass(frozen=True, slots=True)
 class SinkContext:
-    """What a sink is opened with.
-
-    `partitions`: those that reach it. `positions`: per (partition, dispatcher), the last change it has stored.
-    """
+    """For a sink. `partitions`: those that reach it. `positions`: per (partition, dispatcher), its last stored change."""
 
     node: str
     shards: int
