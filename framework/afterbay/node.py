@@ -324,7 +324,7 @@ class TransformContext:
 
 @dataclass(frozen=True, slots=True)
 class SinkContext:
-    """For a sink. `partitions`: those that reach it. `positions`: per (partition, dispatcher), its last stored change."""
+    """For a sink. `partitions`: those that reach it. `positions`: the last stored row by (partition, dispatcher)."""
 
     node: str
     shards: int
