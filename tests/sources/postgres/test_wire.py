@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from afterbay_nodes.sources.postgres import snapshot, stream, wire
+from afterbay_nodes.sources.postgres import wire
 from afterbay_nodes.sources.postgres.connection import ConnectionLost
-from afterbay_nodes.sources.postgres.wire import LibpqWire, SocketWire
+from afterbay_nodes.sources.postgres.wire import SocketWire
 from tests.support.copied import copied
 from tests.support.postgres_server import PostgresServer
 
@@ -70,17 +71,21 @@ def test_an_error_is_the_servers() -> None:
         assert getattr(caught.value, "sqlstate", None) == "42704"
 
 
+def test_a_connection_is_plain_if_the_server_says_so(logical_postgres: PostgresServer) -> None:
+    dsn = logical_postgres.database()
+    with psycopg.connect(dsn) as asking, psycopg.connect(dsn, replication="database", autocommit=True) as streaming:
+        assert not wire.encrypted(asking.pgconn)
+        assert not wire.encrypted(streaming.pgconn)
+        asking.pgconn.exec_(b"BEGIN")
+        asking.pgconn.exec_(b"SELECT 1/0")
+        assert wire.encrypted(asking.pgconn), "what it cannot tell"
+
+
 def test_an_encrypted_stream_is_read_by_libpq(
     tmp_path: Path, logical_postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same rows; the test's server has no certificate, so the choice is made for it."""
-
-    def by_libpq(connection: object, command: str) -> wire.Wire:
-        connection.execute(command)  # type: ignore[attr-defined]
-        return LibpqWire(connection.pgconn)  # type: ignore[attr-defined]
-
-    monkeypatch.setattr(stream, "started", by_libpq)
-    monkeypatch.setattr(snapshot, "copied", wire.LibpqRows)
+    """The same rows; the test's server has no certificate, so it is said to encrypt."""
+    monkeypatch.setattr(wire, "encrypted", lambda pgconn: True)
     with copied(tmp_path, logical_postgres.database(), snapshot="initial") as copy:
         copy.db.execute("CREATE TABLE t (id int PRIMARY KEY, n bigint)")
         copy.db.execute("INSERT INTO t SELECT -i, i FROM generate_series(1, 5000) i")

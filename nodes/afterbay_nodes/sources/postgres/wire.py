@@ -58,7 +58,7 @@ class Rows(Protocol):
 
 def started(connection: psycopg.Connection[tuple[object, ...]], command: str) -> Wire:
     """Starts a stream by `command`."""
-    if connection.pgconn.ssl_in_use:
+    if encrypted(connection.pgconn):
         connection.execute(command)
         return LibpqWire(connection.pgconn)
     return SocketWire(connection.pgconn.socket, command)
@@ -66,7 +66,16 @@ def started(connection: psycopg.Connection[tuple[object, ...]], command: str) ->
 
 def copied(pgconn: pq.abc.PGconn, command: str) -> Rows:
     """Starts a COPY to here by `command`."""
-    return LibpqRows(pgconn, command) if pgconn.ssl_in_use else CopyWire(pgconn.socket, command)
+    return LibpqRows(pgconn, command) if encrypted(pgconn) else CopyWire(pgconn.socket, command)
+
+
+def encrypted(pgconn: pq.abc.PGconn) -> bool:
+    """Whether only libpq can read what comes. It tells of TLS, but of GSS only the server does."""
+    if pgconn.ssl_in_use:
+        return True
+    answer = pgconn.exec_(b"SELECT encrypted FROM pg_catalog.pg_stat_gssapi WHERE pid = pg_catalog.pg_backend_pid()")
+    # What is not known to be plain is left to libpq.
+    return answer.get_value(0, 0) != b"f"
 
 
 class LibpqWire:
