@@ -110,6 +110,7 @@ def test_csv_of_another_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         (["apply", "lake"], "call.invalid", 2),
         (["apply", "lake", "--to", "nowhere"], "target.scheme", 2),
         (["apply", "lake", "--to", "sqlite:///x.db", "--tables", "shop"], "call.invalid", 2),
+        (["apply", "lake", "--to", "sqlite:///x.db", "--tables", "shop.order"], "call.tables", 2),
         (["apply", "lake", "--to", "sqlite:///x.db", "--follow", "--interval", "soon"], "call.invalid", 2),
         (["apply", "lake", "--to", "sqlite:///no/folder.db"], "target.folder", 3),
         (["apply", "lake", "--to", "postgresql://nobody@127.0.0.1:1/x"], "target.unavailable", 3),

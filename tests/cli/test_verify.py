@@ -140,6 +140,7 @@ def test_a_transaction_limit(tmp_path: Path, capsys: Captured) -> None:
         ([".", "--against", "mysql://me:secret@host/db"], 2, "cannot read 'mysql://…'"),
         ([".", "--against", "-"], 2, "from stdin"),
         ([".", "--faults", "0"], 2, "--faults"),
+        ([".", "--tables", "zoo.*"], 2, "--tables without --against"),
     ],
 )
 def test_calls_that_cannot_be_done(
@@ -150,6 +151,18 @@ def test_calls_that_cannot_be_done(
     err = capsys.readouterr().err
     assert said in err
     assert "secret" not in err
+
+
+def test_tables_that_are_not_there_agree_with_nothing(
+    lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sqlite3.connect("bank.db").close()
+    assert call(["verify", str(lake), "--against", "sqlite:///bank.db", "--tables", "zoo.pet"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "--tables matches none of the 1 tables" in err
+    assert "it has zoo.pets" in err
 
 
 def test_an_empty_store_is_clean(tmp_path: Path, capsys: Captured) -> None:

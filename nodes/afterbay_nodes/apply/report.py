@@ -35,7 +35,8 @@ class ApplyReport:
     """One call of apply. `checkpoint` is the store's, None without one; `limit` is up to where rows were applied.
 
     `limit` None: the store has no commit-ts with its rows, and whole files were applied. `cut_files` were applied up to
-    the limit and go on next time; `notes` say where the target cannot be what the source was.
+    the limit and go on next time; `notes` say where the target cannot be what the source was. `known` are all tables
+    that the store has, applied or not.
     """
 
     store: str
@@ -51,6 +52,7 @@ class ApplyReport:
     seconds: float = 0.0
     tables: dict[TableName, TableCounts] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    known: frozenset[TableName] = frozenset()
 
     @property
     def rows(self) -> int:

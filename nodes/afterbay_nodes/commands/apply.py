@@ -31,7 +31,7 @@ from afterbay_nodes.commands.form_options import (
     stored_form,
 )
 from afterbay_nodes.commands.progress_lines import ProgressLines
-from afterbay_nodes.commands.table_options import Tables, table_rules
+from afterbay_nodes.commands.table_options import Tables, refuse_idle, table_rules
 
 if TYPE_CHECKING:
     from afterbay_nodes.apply.engine import Apply
@@ -132,6 +132,8 @@ def apply(
                 progress=_no_progress if quiet else _progress(),
             )
             _work(work, lambda: bool(signals.received), seconds if follow else None)
+            if not follow:
+                refuse_idle(rules, work.report.known, work.report.store)
         finally:
             target.close()
     if as_json:

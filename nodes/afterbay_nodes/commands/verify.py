@@ -32,7 +32,7 @@ from afterbay_nodes.commands.form_options import (
     stored_form,
 )
 from afterbay_nodes.commands.progress_lines import ProgressLines
-from afterbay_nodes.commands.table_options import Tables, table_rules
+from afterbay_nodes.commands.table_options import Tables, refuse_idle, table_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -132,6 +132,12 @@ def verify(
     )
     limit = _bytes(transaction_limit)
     rules = table_rules(tables)
+    if rules is not None and not against:
+        raise PipelineInvalid(
+            "call.invalid",
+            "--tables without --against chooses nothing: the rules of the store are checked for all tables",
+            hint="leave it out, or say by --against what these tables are held against",
+        )
     digests = Digests() if any("://" not in other for other in against or ()) else None
     comparisons: list[Comparison] = [] if state is None else [AgainstState(state, sink)]
     read = partial(_other, digests=digests, rules=rules, raw_changes=raw_changes, temporal=temporal)
@@ -145,6 +151,7 @@ def verify(
             transaction_limit=limit,
             progress=Progress() if quiet else Progress(_shown()),
         )
+    refuse_idle(rules, report.tables, report.display)
     if as_json:
         data(_data(report, faults))
     else:

@@ -135,7 +135,7 @@ class _DebeziumFile:
                 f"decimals like {some[0]!r} may be text, or base64 of unscaled bytes, and none of the file tells",
                 schema=self._schema,
                 key=self._key,
-                hint="say which `decimal_mode` the writer had",
+                hint="say by --debezium-decimals string|precise which `decimal_mode` the writer had",
             )
         self._reading = replace(self._reading, decimal_mode=mode)
 

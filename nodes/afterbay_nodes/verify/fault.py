@@ -34,7 +34,8 @@ HINTS = {
     "against.order": "changes of a table are stored in the order in which they were committed",
     "against.columns": "the log and the store do not agree about a DDL, or columns were left out (select_columns)",
     "against.version": "rows are of the schema version that was in force when they were committed",
-    "against.table": "apply the store once more, or the database is of another store",
+    "against.table": "apply the store once more (if it was with --tables, verify with the same), or the database is of "
+    "another store",
     "against.checkpoint": "give the whole log; or the checkpoint is not honest",
     "against.ddl": "the schema file was changed, or the log is of another pipeline",
     "against.ddl_missing": "bring the schema file back: readers miss a DDL",
