@@ -257,3 +257,23 @@ def test_a_new_version_of_the_same_columns_moves_no_row(apply: Applies, landed: 
     store.checkpoint(99)
     apply(store)
     assert len(ids(landed)) == 5
+
+
+def test_two_at_work_on_one_ddl(landed: Landed) -> None:
+    """The second would empty the table once more, behind the rows that the first has applied since."""
+    store = begun()
+    store.checkpoint(30)
+    target = open_target(landed.uri)
+    try:
+        Apply(store.bucket(), target, ApplyOptions()).round()
+        slow = Apply(store.bucket(), target, ApplyOptions())
+        store.ddl("s.t", 40, "TRUNCATE TABLE t", 11, T)
+        store.rows("s.t", ("I", 41, (7, "seven")))
+        store.checkpoint(50)
+        Apply(store.bucket(), target, ApplyOptions()).round()
+        with pytest.raises(RunFailed) as caught:
+            slow.round()
+    finally:
+        target.close()
+    assert caught.value.code == "apply.concurrent"
+    assert landed.rows("s.t") == [(7, "seven")]

@@ -178,8 +178,9 @@ class Apply:
         version = mine[0].version
         owners = dict.fromkeys(owner for step in mine for owner in step.owners)
         with about(mine[0].keys[0], mine[0].table), self._tables.transaction():
+            # First: who comes second waits here, or is refused, before it does what was done.
+            self._target.raise_ddls(self._source, {owner: self._versions.get(owner) for owner in owners}, version)
             self._ddls.run(mine, snapshot.steps)
-            self._target.raise_ddls(self._source, owners, version)
         self._versions |= dict.fromkeys(owners, version)
         self.report.ddls += sum(step.is_ddl for step in mine)
 

@@ -62,6 +62,9 @@ class Coalesce:
     fewer: int
 
 
+MOST_PARTS = 8192
+"""What MySQL and TiDB allow a table."""
+
 Clause = Divide | AddParts | DropParts | EmptyParts | ExchangePart | Reorganize | Coalesce
 
 
@@ -124,7 +127,7 @@ def _clause(cursor: Cursor) -> Clause | None:
         cursor.takes("IF", "EXISTS")
         return DropParts(_names(cursor))
     if cursor.takes("COALESCE", "PARTITION"):
-        return Coalesce(int(cursor.next().text))
+        return Coalesce(_count(cursor))
     if cursor.takes("REORGANIZE", "PARTITION"):
         names = _names(cursor)
         cursor.expect("INTO")
@@ -133,7 +136,7 @@ def _clause(cursor: Cursor) -> Clause | None:
         if cursor.takes("IF"):
             cursor.expect("NOT", "EXISTS")
         if cursor.takes("PARTITIONS"):
-            return AddParts((), int(cursor.next().text))
+            return AddParts((), _count(cursor))
         return AddParts(_parts(cursor))
     return None
 
@@ -151,12 +154,20 @@ def _division(cursor: Cursor) -> Partitioning | None:
         cursor.expect(")")
     if not cursor.takes(")"):
         return None  # several columns, or an expression
-    count = int(cursor.next().text) if cursor.takes("PARTITIONS") else 1
+    count = _count(cursor) if cursor.takes("PARTITIONS") else 1
     if cursor.sees("SUBPARTITION") and not _found(cursor, "("):
         return None
     if method == "HASH":
         return _hashed(Partitioning(HASH, column, function, ()), count)
     return Partitioning(RANGE if method == "RANGE" else LIST, column, function, _parts(cursor))
+
+
+def _count(cursor: Cursor) -> int:
+    """A number of partitions. Raises SqlError for more than a server takes: each of them is a name in memory (I8)."""
+    text = cursor.next().text
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(MOST_PARTS)) and int(text) <= MOST_PARTS):
+        raise cursor.error(f"wanted a number of partitions, {MOST_PARTS} at most")
+    return int(text)
 
 
 def _parts(cursor: Cursor) -> tuple[Part, ...]:

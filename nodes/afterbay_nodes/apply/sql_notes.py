@@ -5,7 +5,7 @@ Versions are text there: a commit-ts has up to 64 bits, which not every database
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from afterbay.errors import RunFailed
 from afterbay.printable import visible
@@ -65,17 +65,32 @@ class SqlNotes(SqlDialect):
             (after.number, after.rows, *place, before.number, before.rows),
         )
         if touched != 1:
-            raise RunFailed(
-                "apply.concurrent",
-                f"series '{visible(series)}' moved in {self.display} while it was being applied",
-                hint="let one `afterbay apply` at a time work on a target",
-            )
+            raise self._moved(f"series '{visible(series)}'")
 
-    def raise_ddls(self, source: str, owners: Iterable[str], version: int) -> None:
-        """The DDLs of `owners` are applied up to `version`."""
-        for owner in owners:
-            self.run(f"DELETE FROM {DDLS} WHERE source = ? AND owner = ?", (source, owner))
-            self.run(f"INSERT INTO {DDLS} VALUES (?, ?, ?)", (source, owner, str(version)))
+    def raise_ddls(self, source: str, owners: Mapping[str, int | None], version: int) -> None:
+        """The DDLs of `owners`, each at the version that was read before (None: none), are applied up to `version`.
+
+        Refuses if one is elsewhere: a TRUNCATE that another one at work has done would take the rows behind it.
+        """
+        for owner, before in owners.items():
+            place = (source, owner)
+            noted = self.rows(f"SELECT version FROM {DDLS} WHERE source = ? AND owner = ?", place)
+            if before is None and not noted:
+                self.run(f"INSERT INTO {DDLS} VALUES (?, ?, ?)", (*place, str(version)))
+                continue
+            touched = self.run(
+                f"UPDATE {DDLS} SET version = ? WHERE source = ? AND owner = ? AND version = ?",
+                (str(version), *place, str(before)),
+            )
+            if touched != 1:
+                raise self._moved(f"'{visible(owner)}'")
+
+    def _moved(self, what: str) -> RunFailed:
+        return RunFailed(
+            "apply.concurrent",
+            f"{what} moved in {self.display} while it was being applied",
+            hint="let one `afterbay apply` at a time work on a target",
+        )
 
     def forget(self, name: TableName) -> None:
         """A name was never a table's."""

@@ -71,8 +71,11 @@ class Target(Protocol):
         """Moves a series' mark. Raises RunFailed `apply.concurrent` if it is not at `before`: another is at work."""
         ...
 
-    def raise_ddls(self, source: str, owners: Iterable[str], version: int) -> None:
-        """The DDLs of `owners` are applied up to `version`."""
+    def raise_ddls(self, source: str, owners: Mapping[str, int | None], version: int) -> None:
+        """The DDLs of `owners` are applied up to `version`. Called before they are, in the same transaction.
+
+        Raises RunFailed `apply.concurrent` if an owner is not at the version given (None: none): another is at work.
+        """
         ...
 
     def remember(self, state: TableState) -> None:

@@ -118,7 +118,7 @@ class SchemaFile:
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise RunFailed(
                 "schema_file.unreadable",
-                f"'{key}' is not a schema file: {_why(error)}",
+                f"'{visible(key)}' is not a schema file: {visible(_why(error))}",
                 hint="restore it, or remove it if nothing of its version was stored",
             ) from error
         return file
@@ -306,6 +306,8 @@ def _entry(value: Any) -> Entry:
     elements = value.get("ColumnElems", [])
     if not isinstance(elements, list) or not all(isinstance(element, str) for element in elements):
         raise ValueError("ColumnElems is no list of texts")
+    if isinstance(value.get("ColumnDefault"), dict | list):
+        raise ValueError("ColumnDefault is no single value")
     return value
 
 
