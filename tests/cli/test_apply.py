@@ -111,6 +111,8 @@ def test_csv_of_another_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         (["apply", "lake", "--to", "nowhere"], "target.scheme", 2),
         (["apply", "lake", "--to", "sqlite:///x.db", "--tables", "shop"], "call.invalid", 2),
         (["apply", "lake", "--to", "sqlite:///x.db", "--tables", "shop.order"], "call.tables", 2),
+        (["apply", "lake", "--to", "sqlite:///x.db", "--until-ts", "-5"], "call.invalid", 2),
+        (["apply", "lake", "--to", "sqlite:///x.db", "--until-ts", str(1 << 64)], "call.invalid", 2),
         (["apply", "lake", "--to", "sqlite:///x.db", "--follow", "--interval", "soon"], "call.invalid", 2),
         (["apply", "lake", "--to", "sqlite:///no/folder.db"], "target.folder", 3),
         (["apply", "lake", "--to", "postgresql://nobody@127.0.0.1:1/x"], "target.unavailable", 3),

@@ -74,7 +74,8 @@ def apply(
     follow: Annotated[bool, typer.Option("--follow", help="Go on with what the store gets, until a signal.")] = False,
     interval: Annotated[str, typer.Option(metavar="DURATION", help="How often --follow looks.")] = "5s",
     until_ts: Annotated[
-        int | None, typer.Option(metavar="N", help="Rows up to this commit-ts only.", show_default=False)
+        int | None,
+        typer.Option(metavar="N", help="Rows up to this commit-ts only.", min=0, max=(1 << 64) - 1, show_default=False),
     ] = None,
     keyless: Annotated[
         Keyless, typer.Option(help="Tables without a primary key: append every change, or refuse them.")
