@@ -259,6 +259,23 @@ def test_a_new_version_of_the_same_columns_moves_no_row(apply: Applies, landed: 
     assert len(ids(landed)) == 5
 
 
+def test_a_store_that_was_set_back_is_refused(apply: Applies, landed: Landed) -> None:
+    """Its next file would have a number that was applied, and be passed over for ever."""
+    store = begun()
+    store.checkpoint(99)
+    apply(store)
+    before = landed.everything()
+    shorter = MadeStore(EncodeCsv(include_commit_ts=True))
+    shorter.ddl("s.t", 10, "CREATE TABLE t (id BIGINT PRIMARY KEY, v VARCHAR(20))", 3, T)
+    shorter.rows("s.t", ("I", 11, (1, "a")), ("I", 12, (2, "b")), ("I", 20, (3, "c")))
+    shorter.checkpoint(99)
+    with pytest.raises(RunFailed) as caught:
+        apply(shorter)
+    assert caught.value.code == "apply.rewound"
+    assert "CDC00000000000000000001.csv" in str(caught.value)
+    assert landed.everything() == before
+
+
 def test_two_at_work_on_one_ddl(landed: Landed) -> None:
     """The second would empty the table once more, behind the rows that the first has applied since."""
     store = begun()

@@ -108,6 +108,7 @@ class Apply:
 
     def _groups(self, snapshot: Snapshot) -> Iterator[FileStep | list[SchemaStep]]:
         """The steps that are left; all schema files of one version together."""
+        self._refuse_rewound(snapshot)
         progress = Progress({series: mark.number for series, mark in self._marks.items()}, self._versions)
         left = {id(step) for step in snapshot.after(progress)}
 
@@ -119,6 +120,19 @@ class Apply:
             schemas = [step for step in group if isinstance(step, SchemaStep)]
             if schemas:
                 yield schemas
+
+    def _refuse_rewound(self, snapshot: Snapshot) -> None:
+        """Raises RunFailed if a series ends below what was applied of it: the numbers come again, with other rows."""
+        newest = {step.series: step for step in snapshot.steps if isinstance(step, FileStep)}
+        for series, step in newest.items():
+            applied = self._marks.get(series, NOTHING_APPLIED).number
+            if step.number < applied:
+                with about(step.key, step.table):
+                    raise RunFailed(
+                        "apply.rewound",
+                        f"this is the newest file of its series, and file {applied} was applied before",
+                        hint="the store was set back; apply it into an empty target",
+                    )
 
     def _in_commit_order(self, files: Sequence[FileStep]) -> Iterator[FileStep]:
         """Several dispatchers of one table may hand a key over: the later one's first row comes after all of the other.
