@@ -27,7 +27,7 @@ def findings(uri: str, folder: Path) -> tuple[Diagnostic, ...]:
 @pytest.mark.parametrize(
     ("uri", "code", "message", "hint"),
     [
-        ("gs://b/x", "store.connector", "gs://b/x needs a connector", "use file:// or s3://"),
+        ("gcx://b/x", "uri.scheme", "unknown scheme 'gcx'", "did you mean 'gcs'?"),
         ("s3://b/y?endpont=http://h", "uri.query", "unknown key 'endpont'", "did you mean 'endpoint'?"),
         ("file://./x?flsh-interval=2s", "uri.query", "unknown key 'flsh-interval'", "did you mean 'flush-interval'?"),
         ("file://./x?flush_interval=2s", "uri.query", "unknown key 'flush_interval'", "did you mean 'flush-interval'?"),

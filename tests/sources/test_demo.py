@@ -17,6 +17,7 @@ from afterbay.node import ResumePoint
 from afterbay.runtime.report import RunReport
 from afterbay_nodes.sinks.blackhole import Blackhole
 from afterbay_nodes.sources.bank import OPENING_BALANCE
+from afterbay_nodes.sources.bank_ddl import BankDdl
 from afterbay_nodes.sources.demo import Demo
 from tests.support.outlet import RecordingOutlet, Row, record, schemas_at
 
@@ -83,7 +84,11 @@ def test_resumed_at_any_promise_it_sends_exactly_the_rest(chosen: dict[str, Any]
         assert changes(again) == changes(rest)
         assert again.promises == rest.promises
     bank, points = Demo(**chosen).bank, {point.commit_ts for point in whole.promises}
-    places = points | {bank.stride_end_ts(stride) for stride in range(bank.strides_for(chosen["rows"]) + 1)}
+    strides = bank.strides_for(chosen["rows"])
+    places = points | {bank.stride_end_ts(stride) for stride in range(strides + 1)}
+    if bank.strides_per_ddl:  # the next one, too: more rows would bring it
+        ddl = BankDdl(bank, "", "bank")
+        places |= {ddl.commit_ts(number) for number in range(1, strides // bank.strides_per_ddl + 2)}
     for other in {point + step for point in points for step in (-1, 1)} - places:
         with pytest.raises(RunFailed, match="never promised"):
             record(Demo(**chosen), resume=ResumePoint(other, {}))
