@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def findings(uri: str, folder: Path) -> tuple[Diagnostic, ...]:
 @pytest.mark.parametrize(
     ("uri", "code", "message", "hint"),
     [
-        ("gcx://b/x", "uri.scheme", "unknown scheme 'gcx'", "did you mean 'gcs'?"),
+        ("gs://b/x?endpont=http://h", "uri.query", "unknown key 'endpont'", "did you mean 'endpoint'?"),
         ("s3://b/y?endpont=http://h", "uri.query", "unknown key 'endpont'", "did you mean 'endpoint'?"),
         ("file://./x?flsh-interval=2s", "uri.query", "unknown key 'flsh-interval'", "did you mean 'flush-interval'?"),
         ("file://./x?flush_interval=2s", "uri.query", "unknown key 'flush_interval'", "did you mean 'flush-interval'?"),
@@ -46,6 +47,16 @@ def test_one_finding_with_its_place(uri: str, code: str, message: str, hint: str
     assert hint in (found.hint or "")
     assert found.place is not None
     assert (found.place.line, found.place.column) == (5, 51)
+
+
+@pytest.mark.parametrize(("uri", "extra"), [("gs://b/x", "gcs"), ("azblob://b/x", "azure")])
+def test_a_store_whose_connector_is_not_installed(
+    uri: str, extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    (found,) = findings(uri, tmp_path)
+    assert found.code == "store.connector"
+    assert f"pip install 'afterbay[{extra}]'" in (found.hint or "")
 
 
 def test_all_wrong_keys_of_a_uri_are_told_at_once(tmp_path: Path) -> None:
