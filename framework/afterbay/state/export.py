@@ -1,6 +1,6 @@
 """All that a state knows, as plain data of a documented, versioned form (docs/operations.md).
 
-Read like `status`: read-only, in one snapshot, beside a run or without one; nothing is migrated.
+Read by `reading`: in one snapshot, beside a run or without one; nothing is migrated.
 """
 
 from __future__ import annotations
@@ -8,16 +8,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from pathlib import Path
 
 from afterbay.clock import Clock
-from afterbay.errors import EnvironmentRefused
 from afterbay.schema import Json
 from afterbay.state.codec import decode_commit_ts, decode_object
-from afterbay.state.database import DATABASE_FILE, refusal, refuse_newer, unreadable
-from afterbay.state.lock import lock_state
-from afterbay.state.status import absent, applied_migrations, connect_read_only
+from afterbay.state.reading import reading
 
 FORM = "afterbay.state"
 VERSION = 1
@@ -27,52 +23,32 @@ _Row = dict[str, Json]
 
 
 def export_state(directory: Path, clock: Clock) -> dict[str, Json]:
-    """The whole state in `directory`. Raises EnvironmentRefused (see `read_status`)."""
-    path = directory / DATABASE_FILE
-    try:
-        if not path.is_file():
-            raise absent(directory)
-        lock = lock_state(directory)
-    except OSError as error:
-        raise EnvironmentRefused(
-            "state.folder",
-            f"the state directory {directory} cannot be read: {error.strerror}",
-            hint="ask as a user that may read it",
-        ) from error
-    try:
-        with closing(connect_read_only(path)) as connection:
-            connection.row_factory = sqlite3.Row
-            connection.execute("begin")
-            migrations = applied_migrations(connection)
-            refuse_newer(migrations, directory)
-            found = list(_rows(connection, "state", "id")) if migrations else []
-            if not found:
-                raise absent(directory)
-            return {
-                "form": FORM,
-                "version": VERSION,
-                "exported_at": clock.now().isoformat(timespec="milliseconds"),
-                "directory": str(directory),
-                "locked": lock.locked,
-                "holder": None if lock.holder is None else str(lock.holder),
-                "pipeline": found[0]["pipeline"],
-                "created_at": found[0]["created_at"],
-                "identity": decode_object(str(found[0]["identity"])),
-                "migrations": list(migrations),
-                "checkpoints": [
-                    {**row, "cursor": decode_object(str(row["cursor"]))}
-                    for row in _rows(connection, "checkpoints", "partition")
-                ],
-                "schemas": [
-                    {**row, "schema": None if row["schema"] is None else json.loads(str(row["schema"]))}
-                    for row in _rows(connection, "schemas", "partition, dispatcher, commit_ts")
-                ],
-                "sinks": _sinks(connection),
-            }
-    except sqlite3.Error as error:
-        raise refusal(error, directory) from error
-    except ValueError as error:
-        raise unreadable(error, directory) from error
+    """The whole state in `directory`. Raises EnvironmentRefused, as `reading`."""
+    with reading(directory) as state:
+        connection = state.connection
+        connection.row_factory = sqlite3.Row
+        (own,) = _rows(connection, "state", "id")
+        return {
+            "form": FORM,
+            "version": VERSION,
+            "exported_at": clock.now().isoformat(timespec="milliseconds"),
+            "directory": str(directory),
+            "locked": state.lock.locked,
+            "holder": None if state.lock.holder is None else str(state.lock.holder),
+            "pipeline": own["pipeline"],
+            "created_at": own["created_at"],
+            "identity": decode_object(str(own["identity"])),
+            "migrations": list(state.migrations),
+            "checkpoints": [
+                {**row, "cursor": decode_object(str(row["cursor"]))}
+                for row in _rows(connection, "checkpoints", "partition")
+            ],
+            "schemas": [
+                {**row, "schema": None if row["schema"] is None else json.loads(str(row["schema"]))}
+                for row in _rows(connection, "schemas", "partition, dispatcher, commit_ts")
+            ],
+            "sinks": _sinks(connection),
+        }
 
 
 def _sinks(connection: sqlite3.Connection) -> dict[str, Json]:

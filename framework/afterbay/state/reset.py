@@ -15,7 +15,7 @@ from afterbay.clock import Clock
 from afterbay.errors import EnvironmentRefused
 from afterbay.state.database import DATABASE_FILE, sync_directory
 from afterbay.state.lock import DirectoryLock
-from afterbay.state.status import absent
+from afterbay.state.reading import absent
 
 PARTS = tuple(f"{DATABASE_FILE}{suffix}" for suffix in ("", "-wal", "-shm", "-journal"))
 

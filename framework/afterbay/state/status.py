@@ -1,22 +1,16 @@
-"""What a state directory says, read while a run goes on or without one.
-
-The database is opened read-only and read in one snapshot, so that the figures belong together. Nothing is migrated:
-what a later version added is read only where it is there, and a newer version is refused.
-"""
+"""How far a pipeline is: what a state directory says at one moment (see `reading`)."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from afterbay.errors import EnvironmentRefused
 from afterbay.schema import Json
 from afterbay.state.codec import decode_commit_ts, decode_object
-from afterbay.state.database import BUSY_SECONDS, DATABASE_FILE, refusal, refuse_newer, unreadable
-from afterbay.state.lock import Holder, lock_state
+from afterbay.state.lock import Holder
+from afterbay.state.reading import reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,65 +102,30 @@ class StateStatus:
 def read_status(directory: Path) -> StateStatus:
     """Reads `directory`. Disturbs no run.
 
-    Raises EnvironmentRefused: `state.absent` (no state was made there yet), `state.newer`, `state.corrupt`,
-    `state.folder` (not readable).
+    Raises EnvironmentRefused, as `reading`.
     """
-    path = directory / DATABASE_FILE
-    try:
-        if not path.is_file():
-            raise absent(directory)
-        lock = lock_state(directory)
-    except OSError as error:
-        raise EnvironmentRefused(
-            "state.folder",
-            f"the state directory {directory} cannot be read: {error.strerror}",
-            hint="ask as a user that may read it",
-        ) from error
-    try:
-        with closing(connect_read_only(path)) as connection:
-            connection.execute("begin")
-            migrations = applied_migrations(connection)
-            refuse_newer(migrations, directory)
-            row = connection.execute("select pipeline, created_at from state").fetchone() if migrations else None
-            if row is None:
-                raise absent(directory)
-            checkpoints = _checkpoints(connection)
-            return StateStatus(
-                directory=directory,
-                pipeline=row[0],
-                locked=lock.locked,
-                holder=lock.holder,
-                checkpoints=checkpoints,
-                sinks=_sinks(connection),
-                intents=_intents(connection),
-                schemas=dict(
-                    connection.execute(
-                        "select partition, count(*) from schemas where schema is not null group by partition"
-                    )
-                ),
-                migrations=migrations,
-                created_at=row[1],
-                updated_at=max((item.updated_at for item in checkpoints.values()), default=None),
-                outages=_outages(connection) if lock.locked and "m0004_outages" in migrations else {},
-            )
-    except sqlite3.Error as error:
-        raise refusal(error, directory) from error
-    except ValueError as error:
-        raise unreadable(error, directory) from error
-
-
-def connect_read_only(path: Path) -> sqlite3.Connection:
-    """A connection that changes nothing, not even the database's version."""
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
-
-
-def applied_migrations(connection: sqlite3.Connection) -> tuple[str, ...]:
-    """Applied steps, in order; none if a run is just making the database."""
-    made = connection.execute("select count(*) from sqlite_master where name = '_sqlite_migrations'").fetchone()[0]
-    if not made:
-        return ()
-    rows = connection.execute("select name from _sqlite_migrations order by id")
-    return tuple(str(row[0]) for row in rows)
+    with reading(directory) as state:
+        connection, lock, migrations = state.connection, state.lock, state.migrations
+        pipeline, created_at = connection.execute("select pipeline, created_at from state").fetchone()
+        checkpoints = _checkpoints(connection)
+        return StateStatus(
+            directory=directory,
+            pipeline=pipeline,
+            locked=lock.locked,
+            holder=lock.holder,
+            checkpoints=checkpoints,
+            sinks=_sinks(connection),
+            intents=_intents(connection),
+            schemas=dict(
+                connection.execute(
+                    "select partition, count(*) from schemas where schema is not null group by partition"
+                )
+            ),
+            migrations=migrations,
+            created_at=created_at,
+            updated_at=max((item.updated_at for item in checkpoints.values()), default=None),
+            outages=_outages(connection) if lock.locked and "m0004_outages" in migrations else {},
+        )
 
 
 def _checkpoints(connection: sqlite3.Connection) -> dict[str, CheckpointStatus]:
@@ -193,10 +152,3 @@ def _outages(connection: sqlite3.Connection) -> dict[str, OutageStatus]:
 def _intents(connection: sqlite3.Connection) -> tuple[IntentStatus, ...]:
     rows = connection.execute("select sink, path, rows, size from intents order by id")
     return tuple(IntentStatus(sink, path, stored, size) for sink, path, stored, size in rows)
-
-
-def absent(directory: Path) -> EnvironmentRefused:
-    """The error for a directory in which no state was made."""
-    return EnvironmentRefused(
-        "state.absent", f"there is no state in {directory}", hint="run the pipeline once, or name its state directory"
-    )

@@ -1,24 +1,20 @@
 """What a state remembers of the files of its sinks, for whoever holds them against the stores themselves.
 
-Read like `status`: read-only, in one snapshot, without a migration; what later versions added is read if it is there.
+Read by `reading`; what later versions added is read if it is there.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from afterbay.errors import EnvironmentRefused
 from afterbay.node import StoredPosition
 from afterbay.schema import Json, RowPosition
 from afterbay.state.codec import decode_commit_ts, decode_object
-from afterbay.state.database import DATABASE_FILE, refusal, refuse_newer, unreadable
-from afterbay.state.lock import lock_state
+from afterbay.state.reading import reading
 from afterbay.state.records import Intent
-from afterbay.state.status import absent, applied_migrations, connect_read_only
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,40 +51,20 @@ class StoredState:
 def read_stored(directory: Path) -> StoredState:
     """Reads `directory`. Disturbs no run.
 
-    Raises EnvironmentRefused: `state.absent`, `state.newer`, `state.corrupt`, `state.folder` (see `read_status`).
+    Raises EnvironmentRefused, as `reading`.
     """
-    path = directory / DATABASE_FILE
-    try:
-        if not path.is_file():
-            raise absent(directory)
-        locked = lock_state(directory).locked
-    except OSError as error:
-        raise EnvironmentRefused(
-            "state.folder",
-            f"the state directory {directory} cannot be read: {error.strerror}",
-            hint="ask as a user that may read it",
-        ) from error
-    try:
-        with closing(connect_read_only(path)) as connection:
-            connection.execute("begin")
-            migrations = applied_migrations(connection)
-            refuse_newer(migrations, directory)
-            row = connection.execute("select pipeline, identity from state").fetchone() if migrations else None
-            if row is None:
-                raise absent(directory)
-            options = decode_object(row[1])
-            checkpoints = connection.execute("select partition, commit_ts from checkpoints")
-            return StoredState(
-                directory,
-                row[0],
-                locked,
-                {partition: decode_commit_ts(commit_ts) for partition, commit_ts in checkpoints},
-                {sink.sink: sink for sink in _sinks(connection, options)},
-            )
-    except sqlite3.Error as error:
-        raise refusal(error, directory) from error
-    except ValueError as error:
-        raise unreadable(error, directory) from error
+    with reading(directory) as state:
+        connection = state.connection
+        pipeline, identity = connection.execute("select pipeline, identity from state").fetchone()
+        options = decode_object(identity)
+        checkpoints = connection.execute("select partition, commit_ts from checkpoints")
+        return StoredState(
+            directory,
+            pipeline,
+            state.lock.locked,
+            {partition: decode_commit_ts(commit_ts) for partition, commit_ts in checkpoints},
+            {sink.sink: sink for sink in _sinks(connection, options)},
+        )
 
 
 def _sinks(connection: sqlite3.Connection, options: Mapping[str, Json]) -> Iterator[StoredFiles]:
