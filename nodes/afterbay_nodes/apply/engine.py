@@ -84,7 +84,7 @@ class Apply:
         snapshot.raise_for_faults()
         done = self.report.files, self.report.ddls, self.report.rows
         self.report.checkpoint = snapshot.checkpoint
-        self.report.known = frozenset(step.table for step in snapshot.steps if step.table is not None)
+        self.report.known = snapshot.tables
         try:
             self._apply(snapshot)
         finally:

@@ -27,6 +27,11 @@ class Snapshot:
     orphans: tuple[FileStep, ...] = ()
 
     @property
+    def tables(self) -> frozenset[TableName]:
+        """The tables that there are, dropped ones included."""
+        return frozenset(step.table for step in self.steps if step.table is not None)
+
+    @property
     def faults(self) -> tuple[Finding, ...]:
         """The findings that break what a reader relies on."""
         return tuple(finding for finding in self.findings if finding.is_fault)

@@ -150,8 +150,8 @@ def verify(
             digests=digests,
             transaction_limit=limit,
             progress=Progress() if quiet else Progress(_shown()),
+            looked=lambda snapshot: refuse_idle(rules, snapshot.tables, snapshot.display),
         )
-    refuse_idle(rules, report.tables, report.display)
     if as_json:
         data(_data(report, faults))
     else:

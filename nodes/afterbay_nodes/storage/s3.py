@@ -30,7 +30,6 @@ from afterbay_nodes.storage.s3_requests import CREATE_ONLY, S3Requests
 from afterbay_nodes.storage.store import (
     SMALL_OBJECT,
     AlreadyExists,
-    Changed,
     NotFound,
     ObjectInfo,
     Part,
@@ -38,6 +37,7 @@ from afterbay_nodes.storage.store import (
     StoreOptions,
     flat,
     levels,
+    made_before,
 )
 from afterbay_nodes.storage.traits import Traits
 
@@ -147,15 +147,7 @@ class S3Store:
                 raise
 
         version = self._retry.run("put", key, attempt, judge)
-        if version is None:
-            try:
-                found = self.see(key)
-            except NotFound:
-                raise Changed(key, self.display) from None
-            if found.data != data:
-                raise Changed(key, self.display)
-            version = found.version
-        return version
+        return made_before(self, key, data) if version is None else version
 
     def get(self, key: str, limit: int = SMALL_OBJECT) -> bytes:
         """See `ObjectStore.get`."""

@@ -198,3 +198,17 @@ def flat(parts: Sequence[Part], size: int, key: str) -> list[memoryview]:
     if total != size:
         raise RunFailed("store.size", f"'{key}' was announced with {size} bytes and has {total}")
     return views
+
+
+def made_before(store: ObjectStore, key: str, data: bytes) -> str:
+    """The version of what a conditional write was to make and was refused for: an earlier try may have made it.
+
+    Raises `Changed` if another's content is there, or none.
+    """
+    try:
+        found = store.see(key)
+    except NotFound:
+        raise Changed(key, store.display) from None
+    if found.data != data:
+        raise Changed(key, store.display)
+    return found.version

@@ -88,13 +88,17 @@ def verify(
     digests: Digests | None = None,
     transaction_limit: int = TRANSACTION_LIMIT,
     progress: Progress | None = None,
+    looked: Callable[[Snapshot], None] = lambda _: None,
 ) -> Report:
     """Checks everything. Damage becomes faults; raises only where the store cannot be read.
+
+    `looked` is told what there is before a file is read, and may refuse it.
 
     Comparisons of rows need `digests`. Memory: one file a thread, and some numbers for each file.
     Raises EnvironmentRefused if the store is out of reach, RunFailed if it fails later.
     """
     snapshot = bucket.snapshot()
+    looked(snapshot)
     schemas = tuple(step for step in snapshot.steps if isinstance(step, SchemaStep))
     steps = [step for step in snapshot.steps if isinstance(step, FileStep)]
     versions = Versions(schemas)

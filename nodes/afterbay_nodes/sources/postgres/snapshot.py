@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import select
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from afterbay.errors import Place, RunFailed
@@ -145,8 +144,7 @@ class Snapshot:
         """Ends both connections, and the temporary slot with them."""
         for connection in (self._reader, self._holder):
             if connection is not None:
-                with suppress(Exception):
-                    connection.close()
+                connection.close()
 
     def _failed(self, relation: Relation, error: RunFailed) -> RunFailed:
         return RunFailed(
