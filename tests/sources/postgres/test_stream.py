@@ -10,6 +10,7 @@ import pytest
 
 from afterbay.errors import RunFailed
 from afterbay_nodes.sources.postgres import transactions
+from tests.support.cli import dies
 from tests.support.copied import Copied, copied
 from tests.support.postgres_server import PostgresServer
 
@@ -106,7 +107,7 @@ def test_a_transaction_larger_than_what_is_held(copy: Copied, monkeypatch: pytes
         db.execute("UPDATE t SET more = 1 WHERE id % 2 = 0")
     copy.catches_up()
     copy.is_equal()
-    assert list((copy.state / "nodes" / "pg").iterdir()) == []
+    assert [path.name for path in (copy.state / "nodes" / "pg").iterdir()] == ["catalog-answers.jsonl"]
 
 
 def test_a_new_column_with_a_default_fills_the_rows_that_are_there(copy: Copied) -> None:
@@ -117,6 +118,23 @@ def test_a_new_column_with_a_default_fills_the_rows_that_are_there(copy: Copied)
     db.execute("ALTER TABLE t ADD COLUMN e numeric(8,3) DEFAULT 1.5, ADD COLUMN f time DEFAULT '01:02'")
     db.execute("INSERT INTO t (id) VALUES (21)")
     copy.catches_up()
+    copy.is_equal()
+
+
+def test_what_the_catalog_said_before_a_kill_is_what_it_says_after_it(copy: Copied) -> None:
+    """A column's default is asked of the catalog, which has another answer by the time the stream is read again."""
+    db = copy.db
+    db.execute("INSERT INTO t SELECT i, i, 'x' FROM generate_series(1, 20) i")
+    copy.catches_up()
+    db.execute("ALTER TABLE t ADD COLUMN more int NOT NULL DEFAULT 7")
+    db.execute("INSERT INTO t VALUES (21, 21, 'y', 8)")
+    dies("link:1:after", "run", copy.file, "--until", "forever", cwd=copy.folder)
+    said = copy.statements("t")
+    assert said[1:] == ["ALTER TABLE `public`.`t` ADD COLUMN `more` INT DEFAULT '7'"]
+    db.execute("ALTER TABLE t RENAME COLUMN more TO less")
+    db.execute("UPDATE t SET name = 'z' WHERE id = 21")
+    copy.catches_up()
+    assert copy.statements("t") == [*said, "ALTER TABLE `public`.`t` RENAME COLUMN `more` TO `less`"]
     copy.is_equal()
 
 

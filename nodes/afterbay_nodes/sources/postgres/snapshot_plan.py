@@ -6,14 +6,15 @@ A file beside the state, which a checkpoint's cursor refers to by the number of 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from afterbay.errors import EnvironmentRefused, Place, RunFailed
+from afterbay_nodes.sources.postgres import kept_files
 
 _NAME = "snapshot.json"
+_CODE = "postgres.snapshot_plan"
+_WHAT = "the plan of the snapshot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,27 +61,8 @@ class SnapshotPlan:
 
     def write(self, folder: Path) -> None:
         """Writes it durably. Raises EnvironmentRefused."""
-        path = folder / _NAME
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            aside = path.with_suffix(".new")
-            with aside.open("w") as file:
-                json.dump([asdict(table) for table in self.tables], file)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(path)
-            descriptor = os.open(folder, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            raise EnvironmentRefused(
-                "postgres.snapshot_plan",
-                f"the plan of the snapshot cannot be written: {error.strerror or error}",
-                place=Place(file=str(path)),
-                hint="give the user that runs the pipeline write access to the state directory",
-            ) from error
+        text = json.dumps([asdict(table) for table in self.tables])
+        kept_files.replace(folder / _NAME, text, code=_CODE, what=_WHAT)
 
     @classmethod
     def read(cls, folder: Path, done: int) -> SnapshotPlan:
@@ -91,16 +73,8 @@ class SnapshotPlan:
         except FileNotFoundError:
             tables = []
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise _damaged(path, str(error)) from error
+            raise kept_files.damaged(path, str(error), code=_CODE, what=_WHAT) from error
         if len(tables) < done:
-            raise _damaged(path, f"it has {len(tables)} tables, and the checkpoint says that {done} are done")
+            why = f"it has {len(tables)} tables, and the checkpoint says that {done} are done"
+            raise kept_files.damaged(path, why, code=_CODE, what=_WHAT)
         return cls(tables)
-
-
-def _damaged(path: Path, why: str) -> RunFailed:
-    return RunFailed(
-        "postgres.snapshot_plan",
-        f"the plan of the snapshot is not as it was written: {why}",
-        place=Place(file=str(path)),
-        hint="start afresh: a new state and an empty root",
-    )

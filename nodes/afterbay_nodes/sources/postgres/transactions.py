@@ -13,6 +13,7 @@ from typing import Final
 
 from afterbay.errors import Place, RunFailed
 from afterbay_nodes.sources.postgres import ddl_trigger
+from afterbay_nodes.sources.postgres.catalog_answers import CatalogAnswers
 from afterbay_nodes.sources.postgres.lsn import lsn_text
 from afterbay_nodes.sources.postgres.pgoutput import Begin, Commit, Message, Relation, Truncate, fault, parse
 from afterbay_nodes.sources.postgres.row_run import XLOG_HEAD
@@ -71,17 +72,20 @@ class Transaction:
 
 
 class Transactions:
-    """Collects. Used by the source's thread; owns the transaction that is under way, but not the scratch file.
+    """Collects. Used by the source's thread; owns the transaction that is under way, but not what it is given.
 
     Transactions committed below `skip_below`, or up to `skip_through`, are dropped: they were played before (I6).
     """
 
-    def __init__(self, tables: Tables, scratch: ScratchRows, skip_below: int, skip_through: int) -> None:
+    def __init__(
+        self, tables: Tables, scratch: ScratchRows, answers: CatalogAnswers, skip_below: int, skip_through: int
+    ) -> None:
         self.skip_below = skip_below
         self._skip_through = skip_through
         self.repeated = 0
         self._tables = tables
         self._scratch = scratch
+        self._answers = answers
         self._begin: Begin | None = None
         self._segments: list[Segment] = []
         self._rows: dict[bytes, Rows | None] = {}
@@ -102,6 +106,7 @@ class Transactions:
 
     def take(self, messages: Sequence[bytes], facts: Facts) -> Iterator[Transaction | Keepalive]:
         """Takes messages in their order. A transaction is to be played before the next one is asked for."""
+        facts = self._answers.asked_of(facts)
         lists = self._lists
         for data in messages:
             if data[0] == _XLOG_DATA:
@@ -151,6 +156,7 @@ class Transactions:
                 self._begin = begin
                 self._segments = [Segment()]
                 self._tables.begin(begin.final_lsn)
+                self._answers.begin(begin.final_lsn)
             case Commit() as commit:
                 return self._commit(commit, lsn)
             case Relation() as relation:
@@ -194,6 +200,7 @@ class Transactions:
                 place=Place(position=lsn_text(commit.commit_lsn)),
                 hint="make schema changes in several transactions; this one can only be left behind by a fresh start",
             )
+        self._answers.keep()
         return whole
 
     def _end(self) -> None:
