@@ -1,4 +1,4 @@
-"""`docs/nodes.md` from the node types themselves. `python -m tests.docs.nodes_page` writes it anew."""
+"""`docs/nodes.md` from the node types themselves. `python -m tests.docs` writes it anew."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HEAD = """\
 
 What a pipeline can be made of: the ready node types, and every key that they take. `afterbay nodes show TYPE` tells the
 same for all that are installed, `afterbay nodes list` lists them. Made from the types themselves by
-`python -m tests.docs.nodes_page`.
+`python -m tests.docs`.
 
 Sizes are `64MiB`, `1GB` or bytes; durations `5s`, `100ms`, `1h30m` or seconds. The frame of a file, `inputs`, and
 `parallelism`: [pipeline-file.md](pipeline-file.md).
@@ -61,7 +61,3 @@ def _code(text: str) -> str:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|")
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""`docs/postgres-types.md` from the types' table. `python -m tests.docs.postgres_types_page` writes it anew."""
+"""`docs/postgres-types.md` from the types' table. `python -m tests.docs` writes it anew."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HEAD = """\
 # PostgreSQL's types
 
 What a column of each PostgreSQL type becomes: its type in schema files, its Arrow type in change batches, its values.
-Made from the types' table itself by `python -m tests.docs.postgres_types_page`.
+Made from the types' table itself by `python -m tests.docs`.
 
 **The mapping goes by type, never by value.** A type whose values the store's types can hold becomes one of them. All
 others are text from the start, exactly as the server writes them, and a cast takes that back: `'{1,NULL}'::int[]`.
@@ -131,7 +131,3 @@ def _told(found: Mapped) -> str:
     digits = [str(entry[key]) for key in ("ColumnPrecision", "ColumnScale") if key in entry]
     shown = f"({','.join(digits)})" if digits and found.column.type not in ("longtext", "longblob") else ""
     return f"`{entry['ColumnType']}{shown}` | `{found.column.arrow_type}`"
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")

@@ -8,17 +8,25 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from afterbay.invariants import PROTECTED
 from afterbay_nodes.storage import azure_options, gs_options, s3_options
 from afterbay_nodes.storage.s3_errors import _RIGHTS
-from tests.docs.nodes_page import PAGE, page
+from tests.docs.__main__ import PAGES
 from tests.docs.test_snippets import FENCE, ROOT
 
 
-def test_the_nodes_page_is_up_to_date() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), "run `python -m tests.docs.nodes_page`"
+@pytest.mark.parametrize("made", PAGES, ids=lambda made: made.PAGE.name)
+def test_a_page_that_is_made_from_the_program_is_up_to_date(made: ModuleType) -> None:
+    assert made.PAGE.read_text(encoding="utf-8") == made.page(), "run `python -m tests.docs`"
+
+
+def test_the_page_of_errors_has_what_is_refused() -> None:
+    text = PAGES[2].PAGE.read_text(encoding="utf-8")
+    assert [code for code in PROTECTED if f"| `{code}` (I" not in text] == []
 
 
 @pytest.mark.parametrize(
