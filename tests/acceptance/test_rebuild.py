@@ -274,3 +274,11 @@ def test_the_new_database_is_one_file_with_every_migration(tmp_path: Path) -> No
     names = [row[0] for row in connection.execute("select name from _sqlite_migrations order by id")]
     connection.close()
     assert names == list(STEPS)
+
+
+def test_quiet_says_nothing(tmp_path: Path) -> None:
+    pipeline = csv_pipeline(tmp_path, nasty_log(400, 5).write(tmp_path / "events.jsonl"))
+    assert afterbay("run", pipeline.file, cwd=tmp_path).exit_code == 0
+    lose(pipeline)
+    done = afterbay("state", "rebuild", pipeline.file, "--from-store", "--quiet", cwd=tmp_path)
+    assert (done.exit_code, done.out, done.err) == (0, "", "")

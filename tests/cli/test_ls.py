@@ -9,6 +9,8 @@ import pytest
 
 from afterbay.cli.app import call
 from tests.reader.trees import DAY, NAME, NEXT, healthy, write
+from tests.support.canal import ddl
+from tests.support.road import Road
 from tests.support.stores import s3_server, s3_uri
 
 Captured = pytest.CaptureFixture[str]
@@ -87,3 +89,28 @@ def test_s3(capsys: Captured) -> None:
         assert "zoo.pets  2000            2         1        3      200 B  csv" in capsys.readouterr().out
         assert call(["ls", s3_uri(endpoint, "other/root")]) == 3
         assert "[store.unreachable]" in capsys.readouterr().err
+
+
+def test_a_table_that_is_gone_is_told_from_one_that_is_there(tmp_path: Path, capsys: Captured) -> None:
+    changes = (
+        ("a", "CREATE TABLE a (id int)"),
+        ("b", "CREATE TABLE b (id int)"),
+        ("c", "CREATE TABLE c (id int)"),
+        ("a", "DROP TABLE a"),
+        ("d", "RENAME TABLE b TO d"),
+        ("a", "CREATE TABLE a (id int, n int)"),
+        ("c", "DROP TABLE c"),
+    )
+    road = Road(tmp_path)
+    road.run(*(ddl(10 + number, sql, table=table) for number, (table, sql) in enumerate(changes)))
+    assert call(["ls", str(road.lake)]) == 0
+    shown = [line.split() for line in capsys.readouterr().out.splitlines()[3:]]
+    assert {line[0]: line[3] for line in shown} == {
+        "shop.a": "2",
+        "shop.b": "renamed",
+        "shop.c": "dropped",
+        "shop.d": "1",
+    }
+    assert call(["ls", str(road.lake), "--json"]) == 0
+    found = {table["table"]: table["gone"] for table in json.loads(capsys.readouterr().out)["tables"]}
+    assert found == {"a": None, "b": "renamed", "c": "dropped", "d": None}

@@ -72,6 +72,17 @@ def orders() -> Upstream:
     return up
 
 
+def test_the_log_of_the_page_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (log,) = [text for kind, text in FENCE.findall(PAGE) if kind == "json"]
+    monkeypatch.chdir(tmp_path)
+    Path("orders.jsonl").write_text(log)
+    Path("orders.yaml").write_text(STORE)
+    assert Pipeline.from_yaml("orders.yaml").run().rows_stored == 4, "two rows in each of the two stores"
+    found: dict[str, Any] = {}
+    exec(FILES, found)
+    assert [len(found[name]) for name in ("csv_files", "parquet_files")] == [1, 1]
+
+
 @pytest.fixture(scope="module")
 def source() -> Upstream:
     return orders()

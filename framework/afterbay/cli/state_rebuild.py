@@ -35,6 +35,7 @@ def rebuild(
     ] = False,
     yes: Yes = False,
     as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary, only problems.")] = False,
 ) -> int:
     """Make a lost or damaged state anew.
 
@@ -54,10 +55,10 @@ def rebuild(
     ):
         console.note("nothing was changed")
         return 1
-    done = rebuilt(plan, SystemClock(), console.note)
+    done = rebuilt(plan, SystemClock(), (lambda _: None) if quiet else console.note)
     if as_json:
         console.data(_data(done))
-    else:
+    elif not quiet:
         console.result("\n".join(_text(done)))
         console.note(f"\nNext:\n  {called_as()} run {pipeline}")
     return 0

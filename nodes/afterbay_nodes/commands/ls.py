@@ -46,22 +46,30 @@ def ls(uri: Uri, as_json: AsJson = False) -> int:
 
 @dataclass(slots=True)
 class TableFacts:
-    """One table by name, whatever its directories. `versions` maps each to its statement, "" where it has none."""
+    """One table by name, whatever its directories. `versions` maps each to its statement, "" where it has none.
+
+    `gone`: "dropped" or "renamed" where that is the last that the store says of the name, else "".
+    """
 
     versions: dict[int, str] = field(default_factory=dict)
     columns: int = 0
     files: int = 0
     bytes: int = 0
     formats: set[str] = field(default_factory=set)
+    gone: str = ""
 
 
 def tables_of(snapshot: Snapshot) -> dict[TableName, TableFacts]:
     """The tables of a store, by name."""
-    from afterbay_nodes.bucket.steps import FileStep
+    from afterbay.messages import DdlKind
+    from afterbay_nodes.bucket.steps import FileStep, SchemaStep
 
     tables: dict[TableName, TableFacts] = {}
     for step in snapshot.steps:
         if step.table is None:
+            if isinstance(step, SchemaStep) and step.type == DdlKind.DROP_SCHEMA:
+                for name, facts in tables.items():
+                    facts.gone = "dropped" if name.schema == step.database else facts.gone
             continue
         facts = tables.setdefault(step.table, TableFacts())
         if isinstance(step, FileStep):
@@ -70,6 +78,9 @@ def tables_of(snapshot: Snapshot) -> dict[TableName, TableFacts]:
             facts.formats.add(step.extension)
         else:
             facts.versions[step.version] = step.query
+            facts.gone = "dropped" if step.type == DdlKind.DROP_TABLE else ""
+            if step.renamed_from in tables:
+                tables[step.renamed_from].gone = "renamed"
             facts.columns = len(step.schema.columns) if step.schema is not None else 0
     return dict(sorted(tables.items()))
 
@@ -86,7 +97,7 @@ def _text(snapshot: Snapshot, tables: Mapping[TableName, TableFacts]) -> str:
                 str(name),
                 str(max(facts.versions)),
                 count(len(facts.versions)),
-                count(facts.columns),
+                facts.gone or count(facts.columns),
                 count(facts.files),
                 size(facts.bytes),
                 " ".join(sorted(facts.formats)) or "-",
@@ -111,6 +122,7 @@ def _data(snapshot: Snapshot, tables: Mapping[TableName, TableFacts]) -> dict[st
                 "table": name.table,
                 "versions": [{"version": version, "query": query} for version, query in facts.versions.items()],
                 "columns": facts.columns,
+                "gone": facts.gone or None,
                 "files": facts.files,
                 "bytes": facts.bytes,
                 "formats": sorted(facts.formats),

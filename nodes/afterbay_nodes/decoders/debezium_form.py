@@ -23,4 +23,8 @@ class DebeziumReading:
     def __post_init__(self) -> None:
         """Raises PipelineInvalid for a time zone that is not known here."""
         if not is_known_zone(self.time_zone):
-            raise PipelineInvalid("debezium.time_zone", f"the time zone {self.time_zone!r} is not known here")
+            raise PipelineInvalid(
+                "debezium.time_zone",
+                f"the time zone {self.time_zone!r} is not known here",
+                hint="a name of the time zone database, such as Europe/Rome, or +02:00",
+            )
