@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -10,8 +11,8 @@ from hypothesis import strategies as st
 
 from afterbay.messages import DdlKind
 from afterbay.schema import Column, TableName
-from afterbay_nodes.sources.ddl.alter import apply
-from afterbay_nodes.sources.ddl.classify import classify
+from afterbay_nodes.sources.ddl.altered import MOST_COLUMNS, apply
+from afterbay_nodes.sources.ddl.classify import classify, qualified_names
 from afterbay_nodes.sources.ddl.columns import parse_definition
 from afterbay_nodes.sources.ddl.statement import (
     AlterTable,
@@ -23,7 +24,7 @@ from afterbay_nodes.sources.ddl.statement import (
     TruncateTable,
     Unknown,
 )
-from afterbay_nodes.sources.ddl.tokenizer import Cursor, SqlError, TokenKind, tokenize
+from afterbay_nodes.sources.ddl.tokenizer import LONGEST_STATEMENT, Cursor, SqlError, TokenKind, tokenize
 from afterbay_nodes.sources.dispatcher import dispatcher_of, table_of
 
 T = TableName("db", "t")
@@ -239,6 +240,49 @@ def test_a_table_converted_to_binary_has_bytes() -> None:
 def test_what_does_not_fit_the_table_is_refused(sql: str) -> None:
     with pytest.raises(SqlError):
         altered(sql)
+
+
+# -- statements of strangers
+
+
+def test_a_statement_costs_what_its_length_costs() -> None:
+    def seconds(clauses: int) -> float:
+        sql = "ALTER TABLE t " + ", ".join(f"ADD COLUMN c{number} INT NOT NULL" for number in range(clauses))
+        begun = time.thread_time()
+        statement = classify(sql, "db")
+        assert isinstance(statement, AlterTable)
+        assert statement.actions is not None
+        assert len(apply(statement.actions, ())) == clauses
+        return time.thread_time() - begun
+
+    few = min(seconds(500) for _ in range(3))
+    many = min(seconds(4000) for _ in range(3))
+    assert many < 24 * few, "eight times the clauses: 64 times the work if each looks at all the others"
+
+
+def test_a_table_has_no_more_columns_than_mysql_allows() -> None:
+    clauses = ", ".join(f"ADD c{number} INT" for number in range(MOST_COLUMNS - 3))
+    columns = altered(clauses)
+    assert len(columns) == MOST_COLUMNS
+    with pytest.raises(SqlError, match="4096 columns at most"):
+        altered("ADD one INT", *columns)
+    listed = ", ".join(f"c{number} INT" for number in range(MOST_COLUMNS + 1))
+    assert classify(f"CREATE TABLE t ({listed})", "db") == CreateTable(TableName("db", "t"), None)
+
+
+def test_a_statement_that_is_too_long_is_not_understood() -> None:
+    longest = "DROP TABLE t".ljust(LONGEST_STATEMENT)
+    assert isinstance(classify(longest, "db"), DropTables)
+    found = classify(longest + " ", "db")
+    assert isinstance(found, Unknown)
+    assert str(LONGEST_STATEMENT) in found.why
+
+
+def test_many_bare_names_are_qualified_in_one_go() -> None:
+    pairs = [f"a{number} TO b{number}" for number in range(3)]
+    assert qualified_names("RENAME TABLE " + ", ".join(pairs), "d`b") == (
+        "RENAME TABLE `d``b`.a0 TO `d``b`.b0, `d``b`.a1 TO `d``b`.b1, `d``b`.a2 TO `d``b`.b2"
+    )
 
 
 # -- dispatchers

@@ -13,7 +13,7 @@ from itertools import groupby
 
 from afterbay.schema import Column, TableName, TableSchema
 from afterbay_nodes.bucket.steps import SchemaStep
-from afterbay_nodes.sources.ddl.alter import apply
+from afterbay_nodes.sources.ddl.altered import apply
 from afterbay_nodes.sources.ddl.classify import classify
 from afterbay_nodes.sources.ddl.statement import (
     AlterTable,

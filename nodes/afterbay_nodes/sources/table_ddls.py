@@ -9,7 +9,7 @@ from dataclasses import replace
 from afterbay.messages import DdlKind, TableChange
 from afterbay.schema import Column, TableName, TableSchema
 from afterbay_nodes.sources.canal_json import BadLine, Message
-from afterbay_nodes.sources.ddl.alter import apply
+from afterbay_nodes.sources.ddl.altered import apply
 from afterbay_nodes.sources.ddl.classify import classify
 from afterbay_nodes.sources.ddl.statement import (
     AlterTable,

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from afterbay.messages import DdlKind
 from afterbay.schema import Column, TableName
 from afterbay_nodes.bucket.steps import SchemaStep
-from afterbay_nodes.sources.ddl.alter import apply
+from afterbay_nodes.sources.ddl.altered import apply
 from afterbay_nodes.sources.ddl.classify import classify
 from afterbay_nodes.sources.ddl.statement import (
     Action,

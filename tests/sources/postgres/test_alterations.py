@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from afterbay.messages import DdlKind
 from afterbay.schema import Column, TableName, TableSchema
-from afterbay_nodes.sources.ddl.alter import apply
+from afterbay_nodes.sources.ddl.altered import apply
 from afterbay_nodes.sources.ddl.classify import classify
 from afterbay_nodes.sources.ddl.statement import AlterTable, CreateTable
 from afterbay_nodes.sources.postgres.alterations import altered, created

@@ -1,13 +1,13 @@
-"""The clauses of ALTER TABLE, and what they make of a table's columns."""
+"""The clauses of ALTER TABLE."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from afterbay.messages import DdlKind
-from afterbay.schema import Column, TableName
-from afterbay_nodes.sources.ddl.columns import ColumnDefinition, as_binary, parse_definition
+from afterbay.schema import TableName
+from afterbay_nodes.sources.ddl.columns import parse_definition
 from afterbay_nodes.sources.ddl.statement import (
     Action,
     AddColumns,
@@ -19,7 +19,7 @@ from afterbay_nodes.sources.ddl.statement import (
     RenameColumn,
     SetDefault,
 )
-from afterbay_nodes.sources.ddl.tokenizer import Cursor, SqlError, TokenKind
+from afterbay_nodes.sources.ddl.tokenizer import Cursor, TokenKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,75 +283,6 @@ def _skip_list(cursor: Cursor) -> None:
     """To the end: clauses whose own commas cannot be told from those between clauses come last or alone."""
     while not cursor.ended:
         cursor.next()
-
-
-def apply(actions: Sequence[Action], columns: tuple[Column, ...]) -> tuple[Column, ...]:
-    """The columns after `actions`. Raises SqlError if one names a column that is not there, or there already."""
-    table = list(columns)
-    for action in actions:
-        match action:
-            case AddColumns(definitions):
-                for definition in definitions:
-                    if any(_same(column.name, definition.column.name) for column in table):
-                        raise SqlError(f"column {definition.column.name!r} is there already", 0)
-                    _insert(table, definition, len(table))
-            case DropColumn(name, if_exists):
-                if not if_exists or any(_same(column.name, name) for column in table):
-                    del table[_index(table, name)]
-            case ChangeColumn(name, definition):
-                index = _index(table, name)
-                old = table.pop(index)
-                # Keys belong to the table, not to the column's definition: they stay.
-                column = definition.column
-                kept = replace(
-                    column,
-                    primary_key=column.primary_key or old.primary_key,
-                    unique_key=column.unique_key or old.unique_key,
-                    nullable=column.nullable and not old.primary_key,
-                    id=old.id,
-                )
-                _insert(table, ColumnDefinition(kept, definition.after), index)
-            case RenameColumn(name, to):
-                index = _index(table, name)
-                table[index] = replace(table[index], name=to)
-            case SetDefault(name, default):
-                index = _index(table, name)
-                table[index] = replace(table[index], default=default)
-            case AddKey(names, primary):
-                for name in names:
-                    index = _index(table, name)
-                    table[index] = (
-                        replace(table[index], primary_key=True, nullable=False)
-                        if primary
-                        else replace(table[index], unique_key=True)
-                    )
-            case DropPrimaryKey():
-                table = [replace(column, primary_key=False) for column in table]
-            case MakeBinary():
-                table = [as_binary(column) for column in table]
-    return tuple(table)
-
-
-def _insert(table: list[Column], definition: ColumnDefinition, default: int) -> None:
-    match definition.after:
-        case None:
-            table.insert(default, definition.column)
-        case "":
-            table.insert(0, definition.column)
-        case after:
-            table.insert(_index(table, after) + 1, definition.column)
-
-
-def _index(table: Sequence[Column], name: str) -> int:
-    for index, column in enumerate(table):
-        if _same(column.name, name):
-            return index
-    raise SqlError(f"there is no column {name!r}", 0)
-
-
-def _same(one: str, other: str) -> bool:
-    """Column names are compared without case, as MySQL does."""
-    return one.lower() == other.lower()
 
 
 def qualified(name: tuple[str | None, str], database: str) -> TableName:

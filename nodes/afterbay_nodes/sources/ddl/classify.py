@@ -6,7 +6,6 @@ from afterbay.messages import DdlKind
 from afterbay.schema import Column, TableName
 from afterbay_nodes.sources.ddl.alter import (
     Clause,
-    apply,
     kind_of,
     parse_clause,
     parse_key,
@@ -14,7 +13,8 @@ from afterbay_nodes.sources.ddl.alter import (
     parse_qualified,
     qualified,
 )
-from afterbay_nodes.sources.ddl.columns import as_binary, parse_definition
+from afterbay_nodes.sources.ddl.altered import apply
+from afterbay_nodes.sources.ddl.columns import ColumnDefinition, as_binary, parse_definition
 from afterbay_nodes.sources.ddl.statement import (
     Action,
     AddColumns,
@@ -65,9 +65,9 @@ def qualified_names(sql: str, database: str) -> str:
     except SqlError:
         return sql
     prefix = "`" + database.replace("`", "``") + "`."
-    for start in sorted(cursor.bare, reverse=True):
-        sql = f"{sql[:start]}{prefix}{sql[start:]}"
-    return sql
+    starts = sorted(cursor.bare)
+    pieces = [sql[start:stop] for start, stop in zip([0, *starts], [*starts, len(sql)], strict=True)]
+    return prefix.join(pieces)
 
 
 def _statement(cursor: Cursor, database: str) -> Statement:
@@ -144,18 +144,18 @@ def _create_table(cursor: Cursor, database: str) -> Statement:
 
 def _column_list(cursor: Cursor) -> tuple[Column, ...] | None:
     cursor.expect("(")
-    columns: tuple[Column, ...] = ()
+    definitions: list[ColumnDefinition] = []
     keys: list[Action] = []
     while True:
         clause = parse_key(cursor)
         if clause is None:
-            columns = apply([AddColumns((parse_definition(cursor),))], columns)
+            definitions.append(parse_definition(cursor))
         elif clause.action is not None:
             keys.append(clause.action)
         if cursor.takes(")"):
             break
         cursor.expect(",")
-    columns = apply(keys, columns)
+    columns = apply([AddColumns(tuple(definitions)), *keys], ())
     while not cursor.ended:
         if cursor.takes("CHARACTER", "SET") or cursor.takes("CHARSET"):
             cursor.takes("=")

@@ -10,6 +10,9 @@ import re
 from dataclasses import dataclass
 from enum import Enum, auto
 
+LONGEST_STATEMENT = 1 << 20
+"""Characters. A token costs about 150 bytes, and a statement may have one a character."""
+
 
 class SqlError(ValueError):
     """The statement cannot be read. `offset` is the character in the statement."""
@@ -52,9 +55,14 @@ _ESCAPES = {"0": "\0", "b": "\b", "n": "\n", "r": "\r", "t": "\t", "Z": "\x1a"}
 
 
 def tokenize(sql: str) -> list[Token]:
-    """All tokens, the last of kind END. Raises SqlError for a quote or comment that does not end."""
+    """All tokens, the last of kind END.
+
+    Raises SqlError for a quote or comment that does not end, and for more than `LONGEST_STATEMENT` characters.
+    """
     tokens: list[Token] = []
     at, size = 0, len(sql)
+    if size > LONGEST_STATEMENT:
+        raise SqlError(f"it has {size} characters, and only {LONGEST_STATEMENT} are read", LONGEST_STATEMENT)
     executable = 0
     while at < size:
         if blank := _BLANK.match(sql, at):
@@ -162,10 +170,15 @@ class Cursor:
 
     def sees(self, *words: str) -> bool:
         """True if the next tokens are these keywords or marks."""
-        return all(
-            token.upper == word or (token.kind is TokenKind.MARK and token.text == word)
-            for word, token in zip(words, self._tokens[self._at :], strict=False)
-        ) and len(self._tokens) - self._at >= len(words)
+        tokens, at = self._tokens, self._at
+        if len(tokens) - at < len(words):
+            return False
+        for word in words:  # as long as the words are, however long the statement is
+            token = tokens[at]
+            if token.upper != word and (token.kind is not TokenKind.MARK or token.text != word):
+                return False
+            at += 1
+        return True
 
     def takes(self, *words: str) -> bool:
         """Takes these keywords or marks if they are next."""
@@ -204,5 +217,5 @@ class Cursor:
 
     def error(self, message: str) -> SqlError:
         """An error at the next token."""
-        found = self.token.text if self.token.kind is not TokenKind.END else "the end"
+        found = self.token.text[:60] if self.token.kind is not TokenKind.END else "the end"
         return SqlError(f"{message}, found {found!r}", self.token.start)
