@@ -13,6 +13,7 @@ from afterbay.errors import AfterbayError, EnvironmentRefused, RunFailed
 from afterbay.node import ResumePoint, Until
 from afterbay_nodes.sources import log_files, log_player, log_reader
 from afterbay_nodes.sources.change_log import ChangeLog
+from afterbay_nodes.zstd_module import zstd_module
 from tests.support.canal import row, watermark, write
 from tests.support.change_logs import behind, one, play, stamps
 from tests.support.outlet import RecordingOutlet, record
@@ -66,7 +67,7 @@ def stored_zstd(text: bytes) -> bytes:
 
 def zstd_checksum(text: bytes) -> bytes:
     """As the library writes it at the end of a frame."""
-    module = log_files._zstd_module()
+    module = zstd_module()
     return bytes(module.compress(text, options={module.CompressionParameter.checksum_flag: 1})[-4:])
 
 

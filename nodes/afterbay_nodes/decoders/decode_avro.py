@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from afterbay.errors import EnvironmentRefused, RunFailed
 from afterbay.schema import TableSchema
+from afterbay_nodes.decoders.avro_blocks import TooLarge, UnknownCodec, check_blocks
 from afterbay_nodes.decoders.avro_values import AvroWay
 from afterbay_nodes.decoders.described_check import NotAsDescribed, check_before, ops_of
 from afterbay_nodes.decoders.stored_form import StoredForm
@@ -70,11 +71,19 @@ class _AvroFile:
         except NotAsDescribed as error:
             raise bad_row("avro.columns", str(error), schema=self._schema, key=self._key) from None
         end = self._sound(blocks.fo.tell)
+        try:
+            check_blocks(self._data, end, self._codec(blocks))
+        except (TooLarge, UnknownCodec) as error:
+            code = "avro.large" if isinstance(error, TooLarge) else "avro.codec"
+            raise self._bad(code, str(error), 0) from None
         while (block := self._sound(lambda: next(blocks, None))) is not None:
             yield from self._block(block, way)
             end = block.offset + block.size
         if end != self._data.size:  # fastavro without its C part ends quietly in a block's head
             raise self._bad("avro.damaged", "the last block is cut off", 0)
+
+    def _codec(self, blocks: Any) -> str:
+        return self._sound(lambda: str(blocks.metadata.get("avro.codec", "null")))
 
     def _block(self, block: Any, way: AvroWay) -> Iterator[StoredRows]:
         records, left = iter(block), block.num_records

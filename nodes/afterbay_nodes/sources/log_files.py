@@ -11,10 +11,11 @@ import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import BinaryIO, Protocol
 
 from afterbay.errors import EnvironmentRefused, Place, RunFailed
 from afterbay_nodes.sources.change_log import STDIN
+from afterbay_nodes.zstd_module import zstd_module
 
 BLOCK = 1 << 20
 _GZIP = b"\x1f\x8b"
@@ -74,7 +75,7 @@ def open_stream(name: str, idle: Callable[[], None], stopping: Callable[[], bool
     if head.startswith(_GZIP):
         return _verified(name, raw, lambda: gzip.GzipFile(fileobj=raw, mode="rb"), stopping)
     if head == _ZSTD:
-        return _verified(name, raw, lambda: _zstd_module().ZstdFile(raw, "rb"), stopping)
+        return _verified(name, raw, lambda: zstd_module().ZstdFile(raw, "rb"), stopping)
     return raw
 
 
@@ -118,16 +119,7 @@ def broken(name: str, error: Exception) -> RunFailed:
 
 def damage() -> tuple[type[Exception], ...]:
     """What reading damaged compressed data raises."""
-    return (EOFError, gzip.BadGzipFile, zlib.error, _zstd_module().ZstdError)
-
-
-def _zstd_module() -> Any:
-    """The module's home depends on the version of Python."""
-    if sys.version_info >= (3, 14):
-        from compression import zstd
-    else:
-        from backports import zstd
-    return zstd
+    return (EOFError, gzip.BadGzipFile, zlib.error, zstd_module().ZstdError)
 
 
 class Unpacked:
