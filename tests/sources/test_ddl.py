@@ -278,6 +278,19 @@ def test_a_statement_that_is_too_long_is_not_understood() -> None:
     assert str(LONGEST_STATEMENT) in found.why
 
 
+@pytest.mark.parametrize("kind", ["BIT(65)", "BINARY(4000000000)", "DECIMAL(10, 20000)", "VARCHAR(5000000000)"])
+def test_a_width_that_no_database_has_is_not_understood(kind: str) -> None:
+    with pytest.raises(SqlError):
+        definition(f"c {kind}")
+    assert classify(f"CREATE TABLE t (c {kind})", "db") == CreateTable(TableName("db", "t"), None)
+
+
+def test_a_set_has_no_more_elements_than_bits() -> None:
+    elements = ", ".join(f"'{number}'" for number in range(65))
+    with pytest.raises(SqlError, match="64 elements"):
+        definition(f"c SET({elements})")
+
+
 def test_many_bare_names_are_qualified_in_one_go() -> None:
     pairs = [f"a{number} TO b{number}" for number in range(3)]
     assert qualified_names("RENAME TABLE " + ", ".join(pairs), "d`b") == (

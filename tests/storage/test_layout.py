@@ -102,6 +102,9 @@ def test_table_ids_are_asked_for_and_a_source_that_has_none_is_told() -> None:
         "shop/orders/445/2024-05-17/CDC7.csv",
         "shop/orders/445/2024-05-17/CDC٠٠٠٠٠٠٠٠٠٠٠٠٠٠٠٠٠٠٠٧.csv",
         "shop/orders/445/CDC00000000000000000007.csv",
+        f"shop/orders/445/2024-05-17/CDC{'7' * 5000}.csv",
+        f"shop/orders/{'4' * 5000}/2024-05-17/CDC00000000000000000007.csv",
+        f"shop/orders/meta/schema_{'4' * 5000}_0000000042.json",
         "shop/orders/445/2024-05-17/notes.txt",
         "README.md",
     ],
@@ -141,6 +144,10 @@ def test_digits_are_those_of_ascii() -> None:
     assert parse_schema_key("shop/meta/schema_445_٠٠٠٠٠٠٠٠٤٢.json") is None
     assert Layout().file_number("CDC00000000000000000٠٠1.csv", "CDC", "csv") is None
     assert Layout().parse("shop/orders/٤٤٥/2024-05-17/CDC00000000000000000001.csv") is None
+
+
+def test_a_name_of_thousands_of_digits_has_no_number() -> None:
+    assert Layout().file_number(f"CDC{'7' * 5000}.csv", "CDC", "csv") is None
 
 
 layouts = st.builds(

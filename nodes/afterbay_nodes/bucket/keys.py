@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 
 from afterbay_nodes.storage.layout import METADATA, SchemaKey, parse_schema_key
 
-_DATA = re.compile(r"(?P<stem>CDC|CDC_[^/]+(?=_))_?(?P<number>[0-9]+)\.(?P<extension>[a-z0-9]+)", re.ASCII)
+# No number of the protocol has more than 20 digits; a longer one is none, and must not cost time to read.
+_DATA = re.compile(r"(?P<stem>CDC|CDC_[^/]+(?=_))_?(?P<number>[0-9]{1,20})\.(?P<extension>[a-z0-9]+)", re.ASCII)
 _INDEX = re.compile(r"(?P<stem>CDC|CDC_[^/]+)\.index", re.ASCII)
-_DIGITS = re.compile(r"[0-9]+", re.ASCII)
+_DIGITS = re.compile(r"[0-9]{1,20}", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}(-[0-9]{2}){0,2}", re.ASCII)
 _YEAR = re.compile(r"20[0-9]{2}", re.ASCII)
 
@@ -131,7 +132,7 @@ def _home(owner: str, levels: list[str], most: int) -> Home | None:
         partition, date = rest
         return Home(owner, version, partition, date) if _DIGITS.fullmatch(partition) and _DATE.fullmatch(date) else None
     alone = rest[0] if rest else ""
-    return Home(owner, version, alone, "") if alone.isdecimal() else Home(owner, version, "", alone)
+    return Home(owner, version, alone, "") if _DIGITS.fullmatch(alone) else Home(owner, version, "", alone)
 
 
 def _date_or_digits(level: str) -> bool:

@@ -27,7 +27,8 @@ METADATA = "metadata"
 SHORTEST_PAD, LONGEST_PAD = 6, 20
 
 _DISPATCHERS = uuid.UUID("0b9e6d2c-6f0f-5d3a-9c55-2f8f6a3f1f0e")
-_SCHEMA_NAME = re.compile(r"schema_([0-9]+)_([0-9]{10})\.json")
+# Versions and ids are of 64 bits, 20 digits: more is no number of the protocol, and must not cost time to read.
+_SCHEMA_NAME = re.compile(r"schema_([0-9]{1,20})_([0-9]{10})\.json")
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
@@ -133,7 +134,9 @@ class Layout:
     def file_number(self, name: str, stem: str, extension: str) -> int | None:
         """The number in a base name of this series, or None if it is none."""
         joint = "_" if self.enable_table_across_nodes else ""
-        found = re.fullmatch(rf"{re.escape(stem + joint)}([0-9]{{{SHORTEST_PAD},}})\.{re.escape(extension)}", name)
+        found = re.fullmatch(
+            rf"{re.escape(stem + joint)}([0-9]{{{SHORTEST_PAD},{LONGEST_PAD}}})\.{re.escape(extension)}", name
+        )
         return int(found.group(1)) if found is not None else None
 
     @staticmethod
@@ -191,12 +194,12 @@ class Layout:
 
     @cached_property
     def _directory_pattern(self) -> str:
-        table = r"(?P<table>-?\d+)" if self.use_table_id_as_path else r"(?P<table>[^/]+/[^/]+)"
+        table = r"(?P<table>-?[0-9]{1,20})" if self.use_table_id_as_path else r"(?P<table>[^/]+/[^/]+)"
         partition = ""
         if self.enable_partition_separator and not self.use_table_id_as_path:
-            partition = r"(?:/(?P<partition>\d+))?"
+            partition = r"(?:/(?P<partition>[0-9]{1,20}))?"
         day = DATE_PATTERNS[self.date_separator]
-        return rf"{table}/(?P<version>\d+){partition}" + (f"/(?P<day>{day})" if day else "")
+        return f"{table}/(?P<version>[0-9]{{1,20}}){partition}" + (f"/(?P<day>{day})" if day else "")
 
     @cached_property
     def _stem_pattern(self) -> str:
@@ -205,7 +208,7 @@ class Layout:
     @cached_property
     def _data_pattern(self) -> re.Pattern[str]:
         joint = "_" if self.enable_table_across_nodes else ""
-        name = rf"{self._stem_pattern}{joint}(?P<number>[0-9]+)\.(?P<extension>[a-z0-9]+)"
+        name = rf"{self._stem_pattern}{joint}(?P<number>[0-9]{{1,20}})\.(?P<extension>[a-z0-9]+)"
         return re.compile(f"{self._directory_pattern}/{name}", re.ASCII)
 
     @cached_property

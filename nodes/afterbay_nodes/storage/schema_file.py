@@ -17,6 +17,7 @@ from afterbay.errors import RunFailed
 from afterbay.messages import DdlKind, SchemaChange
 from afterbay.printable import visible
 from afterbay.schema import LOGICAL_TYPES, TEMPORAL_TYPES, Column, Json, TableName, TableSchema
+from afterbay_nodes.column_limits import limit_passed
 from afterbay_nodes.storage.go_json import go_json
 from afterbay_nodes.storage.layout import Layout
 
@@ -274,9 +275,11 @@ def _column(entry: Entry) -> Column:
     text = str(entry["ColumnType"])
     kind = text.removesuffix(" UNSIGNED").lower()
     if kind not in LOGICAL_TYPES:
-        raise RunFailed("schema_file.type", f"column '{entry['ColumnName']}' has the unknown type '{text}'")
+        raise RunFailed(
+            "schema_file.type", f"column '{visible(str(entry['ColumnName']))}' has the unknown type '{visible(text)}'"
+        )
     elements = entry.get("ColumnElems")
-    return Column(
+    column = Column(
         name=str(entry["ColumnName"]),
         type=kind,
         unsigned=text.endswith(" UNSIGNED"),
@@ -288,6 +291,9 @@ def _column(entry: Entry) -> Column:
         elements=tuple(str(item) for item in elements) if isinstance(elements, Iterable) else (),
         id=_integer(entry.get("ColumnId")),
     )
+    if (passed := limit_passed(column)) is not None:
+        raise RunFailed("schema_file.column", f"column '{visible(column.name)}': {passed}")
+    return column
 
 
 def _integer(value: Json) -> int | None:

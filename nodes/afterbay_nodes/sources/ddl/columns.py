@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from afterbay.schema import LOGICAL_TYPES, Column
+from afterbay_nodes.column_limits import limit_passed
 from afterbay_nodes.sources.ddl.tokenizer import Cursor, TokenKind
 
 _ALIASES: Mapping[str, str] = {
@@ -88,6 +89,8 @@ def parse_type(cursor: Cursor) -> Column:
     column = Column("", kind, length=1 if word in ("BOOL", "BOOLEAN") else None)
     if cursor.sees("("):
         column = _arguments(cursor, column)
+        if (passed := limit_passed(column)) is not None:
+            raise cursor.error(passed)
     return _sign_and_charset(cursor, column)
 
 
