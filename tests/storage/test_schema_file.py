@@ -165,7 +165,7 @@ columns = st.builds(
     name=st.text(max_size=5),
     type=st.sampled_from(sorted(LOGICAL_TYPES)),
     unsigned=st.booleans(),
-    length=st.none() | st.integers(0, 99),
+    length=st.none() | st.integers(0, 64),
     scale=st.none() | st.integers(0, 9),
     nullable=st.booleans(),
     primary_key=st.booleans(),

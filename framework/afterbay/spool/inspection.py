@@ -19,6 +19,7 @@ from typing import Protocol, runtime_checkable
 
 from afterbay.checksum import crc32
 from afterbay.errors import Diagnostic, EnvironmentRefused, Place
+from afterbay.foreign_sqlite import code_in_schema, distrust
 from afterbay.printable import visible
 from afterbay.spool.files import SystemFiles
 from afterbay.spool.folder import CATALOG_FILE, LOCK_FILE, Folder, segment_name
@@ -241,7 +242,15 @@ def _sized(entries: Iterator[os.DirEntry[str]]) -> Iterator[tuple[str, int]]:
 
 def _catalog(folder: Path) -> sqlite3.Connection:
     path = (folder / CATALOG_FILE).absolute()
-    return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5.0, isolation_level=None)
+    catalog = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5.0, isolation_level=None)
+    try:
+        distrust(catalog)
+        if (code := code_in_schema(catalog)) is not None:
+            raise sqlite3.DatabaseError(f"it has {code}: Afterbay makes none")
+    except BaseException:
+        catalog.close()
+        raise
+    return catalog
 
 
 def _unreadable(folder: Path, error: OSError) -> EnvironmentRefused:

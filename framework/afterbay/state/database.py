@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from afterbay.errors import AfterbayError, EnvironmentRefused, RunFailed
+from afterbay.foreign_sqlite import LARGEST_VALUE, code_in_schema, distrust
 from afterbay_migrations.checkpoint import CHECKPOINT, STEPS
 from afterbay_migrations.checkpoint.m0001_initial import APPLICATION_ID
 
@@ -18,6 +19,9 @@ BUSY_SECONDS = 10.0
 
 Connect = Callable[[Path], sqlite3.Connection]
 
+UNREADABLE_ROW = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, AssertionError)
+"""What a row raises that is not what this program writes: SQLite keeps any text, and JSON may hold anything."""
+
 _NO_WAY_ON = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _SURROUNDINGS = {
     sqlite3.SQLITE_FULL: ("state.full", "the disk is full", "free space on its disk, then run again"),
@@ -25,6 +29,11 @@ _SURROUNDINGS = {
     sqlite3.SQLITE_READONLY: ("state.folder", "it is not writable", "give the pipeline's user write access to it"),
     sqlite3.SQLITE_PERM: ("state.folder", "it is not accessible", "give the pipeline's user write access to it"),
     sqlite3.SQLITE_CANTOPEN: ("state.folder", "it cannot be opened", "give the pipeline's user write access to it"),
+    sqlite3.SQLITE_TOOBIG: (
+        "state.large",
+        f"a value of it has more than {LARGEST_VALUE} bytes",
+        "no value that Afterbay writes is that large: was the file made by somebody else?",
+    ),
     sqlite3.SQLITE_BUSY: ("state.busy", "another program has locked it", "end whatever has the file open for writing"),
 }
 _WAY_OUT_OF_DAMAGE = (
@@ -80,7 +89,9 @@ def open_database(directory: Path, connector: Connect = connect) -> sqlite3.Conn
     except sqlite3.Error as error:
         raise refusal(error, directory) from error
     try:
-        _refuse_foreign(connection, directory)
+        distrust(connection)
+        refuse_foreign(connection, directory)
+        _refuse_damaged(connection, directory)
         connection.execute("pragma journal_mode = wal")
         # I2: a commit returns once it is on the disk (macOS reaches the disk by `fullfsync` only).
         connection.execute("pragma synchronous = full")
@@ -136,12 +147,9 @@ def unreadable(error: Exception, directory: Path) -> EnvironmentRefused:
     )
 
 
-def _refuse_foreign(connection: sqlite3.Connection, directory: Path) -> None:
-    """Raises EnvironmentRefused if the file is damaged, or is somebody else's database."""
+def refuse_foreign(connection: sqlite3.Connection, directory: Path) -> None:
+    """Raises EnvironmentRefused (`state.foreign`) if the file is another program's, or its schema holds code."""
     path = directory / DATABASE_FILE
-    findings = [str(row[0]) for row in connection.execute("pragma quick_check(3)")]
-    if findings != ["ok"]:
-        raise EnvironmentRefused("state.corrupt", f"{path} is damaged: {'; '.join(findings)}", hint=_WAY_OUT_OF_DAMAGE)
     (application,) = connection.execute("pragma application_id").fetchone()
     (tables,) = connection.execute("select count(*) from sqlite_master").fetchone()
     # The table of migrations is made in a commit of its own, before the first migration names the application.
@@ -152,3 +160,16 @@ def _refuse_foreign(connection: sqlite3.Connection, directory: Path) -> None:
             f"{path} is a database of another program",
             hint="choose another state directory (`state:` or --state)",
         )
+    if (code := code_in_schema(connection)) is not None:
+        raise EnvironmentRefused(
+            "state.foreign",
+            f"{path} has {code}: Afterbay makes none",
+            hint="somebody else changed this file: use a copy that nobody did, or another state directory",
+        )
+
+
+def _refuse_damaged(connection: sqlite3.Connection, directory: Path) -> None:
+    findings = [str(row[0]) for row in connection.execute("pragma quick_check(3)")]
+    if findings != ["ok"]:
+        path = directory / DATABASE_FILE
+        raise EnvironmentRefused("state.corrupt", f"{path} is damaged: {'; '.join(findings)}", hint=_WAY_OUT_OF_DAMAGE)

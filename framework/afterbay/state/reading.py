@@ -13,7 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from afterbay.errors import EnvironmentRefused
-from afterbay.state.database import BUSY_SECONDS, DATABASE_FILE, refusal, refuse_newer, unreadable
+from afterbay.foreign_sqlite import distrust
+from afterbay.state.database import (
+    BUSY_SECONDS,
+    DATABASE_FILE,
+    UNREADABLE_ROW,
+    refusal,
+    refuse_foreign,
+    refuse_newer,
+    unreadable,
+)
 from afterbay.state.lock import LockState, lock_state
 
 
@@ -30,8 +39,8 @@ class Reading:
 def reading(directory: Path) -> Iterator[Reading]:
     """The state in `directory`, for the length of the block; disturbs no run.
 
-    Raises EnvironmentRefused: `state.absent` (no state was made there yet), `state.newer`, `state.corrupt` (also for a
-    ValueError of the block: a row that cannot be read), `state.folder` (not readable).
+    Raises EnvironmentRefused: `state.absent` (no state was made there yet), `state.newer`, `state.foreign` (another
+    program's), `state.corrupt` (also for what the block raises at a row that cannot be read), `state.folder`.
     """
     path = directory / DATABASE_FILE
     try:
@@ -46,7 +55,9 @@ def reading(directory: Path) -> Iterator[Reading]:
         ) from error
     try:
         with closing(_connect(path)) as connection:
+            distrust(connection)
             connection.execute("begin")
+            refuse_foreign(connection, directory)
             migrations = _applied(connection)
             refuse_newer(migrations, directory)
             if not migrations or connection.execute("select 1 from state").fetchone() is None:
@@ -54,7 +65,7 @@ def reading(directory: Path) -> Iterator[Reading]:
             yield Reading(connection, lock, migrations)
     except sqlite3.Error as error:
         raise refusal(error, directory) from error
-    except ValueError as error:
+    except UNREADABLE_ROW as error:
         raise unreadable(error, directory) from error
 
 

@@ -23,7 +23,15 @@ from afterbay.node import ResumePoint, StoredPosition
 from afterbay.runtime.ledger import Ledger, Token
 from afterbay.schema import Json, TableSchema
 from afterbay.state.codec import check_count, check_text, decode_object, encode_commit_ts, encode_json
-from afterbay.state.database import Connect, connect, create_directory, open_database, refusal, unreadable
+from afterbay.state.database import (
+    UNREADABLE_ROW,
+    Connect,
+    connect,
+    create_directory,
+    open_database,
+    refusal,
+    unreadable,
+)
 from afterbay.state.history import SchemaHistory, SchemaRecord
 from afterbay.state.identity import Recognises, check_identity, check_pipeline
 from afterbay.state.lock import DirectoryLock, Patience
@@ -89,7 +97,7 @@ class State:
                 restart = _load(connection, clock)
             except sqlite3.Error as error:
                 raise refusal(error, directory) from error
-            except (ValueError, KeyError, TypeError, AssertionError) as error:
+            except UNREADABLE_ROW as error:
                 raise unreadable(error, directory) from error
             owner = Owner(connection, directory, clock, restart.checkpoints)
             owner.run()
