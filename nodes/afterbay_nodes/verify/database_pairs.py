@@ -135,6 +135,8 @@ class _SqlitePair(Pair):
         self.target.close()
         try:
             self._db = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+            self._db.execute("PRAGMA trusted_schema = OFF")  # the file may be anybody's: its views call no functions
+            self._db.execute("PRAGMA cell_size_check = ON")
             self._db.execute(f"ATTACH {text_literal(f'{self._scratch.as_uri()}?mode=ro')} AS scratch")
             self._db.execute("SELECT count(*) FROM main.sqlite_master").fetchone()
         except sqlite3.Error as error:
@@ -178,7 +180,11 @@ class _DuckdbPair(Pair):
         self.target.close()
         self._db = duckdb.connect(":memory:")
         try:
+            self._db.execute("PRAGMA trusted_schema = OFF")  # the file may be anybody's: its views call no functions
+            self._db.execute("PRAGMA cell_size_check = ON")
             self._db.execute(f"ATTACH {text_literal(str(self._path))} AS _afterbay_there (READ_ONLY)")
+            self._db.execute("PRAGMA trusted_schema = OFF")  # the file may be anybody's: its views call no functions
+            self._db.execute("PRAGMA cell_size_check = ON")
             self._db.execute(f"ATTACH {text_literal(str(self._scratch))} AS _afterbay_stored (READ_ONLY)")
             self._db.execute(f"SET temp_directory = {text_literal(f'{self._scratch}.spill')}")
         except duckdb.Error as error:
