@@ -17,7 +17,7 @@ from afterbay_nodes.decoders.avro_blocks import TooLarge, UnknownCodec, check_bl
 from afterbay_nodes.decoders.avro_values import AvroWay
 from afterbay_nodes.decoders.described_check import NotAsDescribed, check_before, ops_of
 from afterbay_nodes.decoders.stored_form import StoredForm
-from afterbay_nodes.decoders.stored_rows import StoredRows, bad_row
+from afterbay_nodes.decoders.stored_rows import StoredRows, bad_row, one_line
 from afterbay_nodes.decoders.text_values import BadText
 from afterbay_nodes.encoders.described import BEFORE, COMMIT_TS, OPERATION, ORDINAL
 
@@ -127,7 +127,7 @@ class _AvroFile:
         try:
             return read()
         except Exception as error:
-            shown = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            shown = f"{type(error).__name__}: {one_line(error)}" if str(error) else type(error).__name__
             raise self._bad("avro.damaged", f"the file cannot be read on from here: {shown}", 0) from None
 
     def _bad(self, code: str, message: str, at: int) -> RunFailed:

@@ -19,7 +19,7 @@ from afterbay_nodes.decoders.described_check import NotAsDescribed, check_before
 from afterbay_nodes.decoders.parquet_pages import TooLarge, unpacked_groups
 from afterbay_nodes.decoders.parquet_values import ParquetWay
 from afterbay_nodes.decoders.stored_form import StoredForm
-from afterbay_nodes.decoders.stored_rows import CHUNK_BYTES, StoredRows, bad_row
+from afterbay_nodes.decoders.stored_rows import CHUNK_BYTES, StoredRows, bad_row, one_line
 from afterbay_nodes.decoders.text_values import BadText
 from afterbay_nodes.encoders.described import COMMIT_TS, ORDINAL
 
@@ -134,7 +134,7 @@ class _ParquetFile:
         except TooLarge:
             raise
         except _DAMAGED as error:
-            raise self._bad("parquet.damaged", f"the file cannot be read on from here: {error}", 0) from None
+            raise self._bad("parquet.damaged", f"the file cannot be read on from here: {one_line(error)}", 0) from None
 
     def _bad(self, code: str, message: str, at: int, hint: str | None = None) -> RunFailed:
         return bad_row(code, message, schema=self._schema, key=self._key, row=self._row + at, hint=hint)

@@ -16,6 +16,9 @@ CHUNK_BYTES = 4 << 20
 """About how many bytes of a text file one `StoredRows` stands for; a single longer row makes a longer chunk."""
 
 
+_LONGEST_TOLD = 400
+
+
 @dataclass(frozen=True, slots=True)
 class StoredRows:
     """Some neighbouring rows of one file, in their order, n of them.
@@ -52,6 +55,11 @@ class Decoder(Protocol):
         nothing wrong is ever yielded.
         """
         ...
+
+
+def one_line(error: Exception) -> str:
+    """What a library says of a file, for one line of a message: some quote the file, and some write several lines."""
+    return visible(" ".join(str(error).split()))[:_LONGEST_TOLD]
 
 
 def bad_row(
