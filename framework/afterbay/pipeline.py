@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from afterbay.errors import AfterbayError, PipelineInvalid, Place
 from afterbay.node import Node, ResumePoint, Sink, Source, Transform, Until
@@ -28,7 +28,12 @@ if TYPE_CHECKING:
     from afterbay.compile.registry import Registry
     from afterbay.runtime.report import RunReport
     from afterbay.runtime.run import Run
+    from afterbay.state.status import StateStatus
     from afterbay.telemetry import Telemetry
+    from afterbay.verification import Verification
+
+STOP_SECONDS = 30.0
+"""How long a run that is interrupted may take to store what is under way."""
 
 
 class Pipeline:
@@ -199,6 +204,102 @@ class Pipeline:
             raise
         assert report is not None, "a wait without a timeout ends with a report or raises"
         return report
+
+    async def astart(
+        self,
+        *,
+        until: Until | str | float | None = None,
+        adopt: bool = False,
+        wait: bool | str | float = False,
+        telemetry: Telemetry | None = None,
+    ) -> Run:
+        """As :meth:`start`, for asyncio: opening stores and sources takes place in a thread."""
+        from afterbay.from_asyncio import started
+
+        return await started(lambda: self.start(until=until, adopt=adopt, wait=wait, telemetry=telemetry))
+
+    async def arun(
+        self,
+        *,
+        until: Until | str | float | None = None,
+        adopt: bool = False,
+        wait: bool | str | float = False,
+        telemetry: Telemetry | None = None,
+        stop_timeout: float = STOP_SECONDS,
+    ) -> RunReport:
+        """As :meth:`run`, for asyncio: blocks no loop.
+
+        When its task is cancelled, the run is drained within `stop_timeout` seconds before the cancellation goes on; a
+        second cancellation ends it at once.
+        """
+        from afterbay.from_asyncio import ended
+
+        return await ended(await self.astart(until=until, adopt=adopt, wait=wait, telemetry=telemetry), stop_timeout)
+
+    def status(self) -> StateStatus:
+        """How far it is, from its state's folder: while a run goes on, in whatever process, or without one.
+
+        Raises EnvironmentRefused; `state.absent` before the first run.
+        """
+        from afterbay.state.status import read_status
+
+        return read_status(self.state_dir)
+
+    def verify(self) -> dict[str, Verification]:
+        """Holds the stores of its sinks against every rule and against its state, by sink that can be asked.
+
+        Reads all that is stored. Raises PipelineInvalid, EnvironmentRefused if a store is out of reach.
+        """
+        from afterbay.state.database import DATABASE_FILE
+        from afterbay.verification import Verifies, VerifyContext
+
+        plan = self.compile()
+        state = plan.state_dir if (plan.state_dir / DATABASE_FILE).is_file() else None
+        return {
+            item.name: sink.verify(VerifyContext(item.name, tuple(up.node for up in plan.upstream(item)), state))
+            for item, sink in plan.sinks
+            if isinstance(sink, Verifies)
+        }
+
+    def stored_tables(self) -> tuple[str, ...]:
+        """The tables (`schema.table`) that its stores hold, sorted. Raises EnvironmentRefused."""
+        from afterbay.verification import Verifies
+
+        sinks = [node for node in self.nodes.values() if isinstance(node, Verifies)]
+        return tuple(sorted({table for sink in sinks for table in sink.stored_tables()}))
+
+    def mermaid(self) -> str:
+        """The graph as Mermaid text. Raises PipelineInvalid."""
+        return self._drawn("mermaid")
+
+    def svg(self) -> str:
+        """The graph as a picture. Raises PipelineInvalid."""
+        return self._drawn("svg")
+
+    def _drawn(self, form: Literal["mermaid", "svg"]) -> str:
+        from afterbay.diagram import PRINTERS, render
+
+        return PRINTERS[form](render(self.compile()))
+
+    def __repr__(self) -> str:
+        return f"<Pipeline {self.name}: {len(self._draft.nodes)} nodes, state in {self.state_dir}>"
+
+    def _repr_svg_(self) -> str | None:
+        """For notebooks: the graph, if it is valid."""
+        try:
+            return self.svg()
+        except AfterbayError:
+            return None
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the graph, or what is wrong with it."""
+        from html import escape
+
+        try:
+            return f'<figure style="margin:0">{self.svg()}<figcaption>{escape(self.name)}</figcaption></figure>'
+        except AfterbayError as error:
+            told = "\n".join(str(item) for item in error.diagnostics)
+            return f"<pre>{escape(self.name)}: {escape(type(error).__name__)}\n{escape(told)}</pre>"
 
 
 def parse_until(until: Until | str | float | None) -> Until | float | None:

@@ -24,6 +24,7 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import Tracer, TracerProvider
 
 from afterbay.instruments import SpoolLevels, StoreOutage, instruments_of
+from afterbay.table_totals import TableLedger
 from afterbay.upstream import Upstream
 
 
@@ -170,6 +171,7 @@ class NodeMeter:
         self._at = {"node": name}
         self.name = name
         self.totals = NodeTotals()
+        self.tables = TableLedger()
 
     @property
     def tracer(self) -> Tracer:

@@ -94,6 +94,17 @@ class Plan:
         """The nodes of one kind, in order."""
         return (node for node in self.nodes if node.kind == kind)
 
+    def upstream(self, item: PlanNode) -> Iterator[PlanNode]:
+        """Every node from which something reaches `item`, in order."""
+        found: set[str] = set()
+        waiting = [entry.node for entry in item.inputs]
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting += [entry.node for entry in self[name].inputs]
+        return (node for node in self.nodes if node.name in found)
+
     @property
     def sources(self) -> tuple[tuple[PlanNode, Source[object]], ...]:
         """The sources with their declarations, typed."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from afterbay.compile.plan import Plan
     from afterbay.node import ResumePoint, Source
     from afterbay.schema import Json
+    from afterbay.table_totals import TableTotals
     from afterbay.telemetry import Telemetry
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -73,7 +74,8 @@ class RunReport:
     `rows_filtered` and `rows_repeated` ended in between, on purpose. `lines_rejected` could not be read and were put
     aside, in the files `rejects` (a source's fact of that name). `checkpoints` is commit-ts per source partition,
     `checkpoint_times` their wall time (ISO 8601, UTC) where the source's clock tells one, `flushes` files per reason,
-    `stored_in` one place per sink.
+    `stored_in` one place per sink. `tables` are those that a sink has stored rows of, by the name that they have there;
+    with two sinks their sums are of both.
     """
 
     pipeline: str
@@ -94,6 +96,7 @@ class RunReport:
     flushes: Mapping[str, int]
     stored_in: tuple[str, ...]
     rejects: tuple[str, ...]
+    tables: Mapping[str, TableTotals]
 
     @classmethod
     def of(
@@ -133,6 +136,7 @@ class RunReport:
                 node.node.facts().get("root", f"{node.name} ({node.type_name})") for node in plan.of_kind("sink")
             ),
             rejects=tuple(facts["rejects"] for node in plan.nodes if "rejects" in (facts := node.node.facts())),
+            tables=_tables(plan, telemetry),
         )
 
     @property
@@ -167,7 +171,17 @@ class RunReport:
             "flushes": dict(self.flushes),
             "stored_in": list(self.stored_in),
             "rejects": list(self.rejects),
+            "tables": {table: totals.to_dict() for table, totals in self.tables.items()},
         }
+
+
+def _tables(plan: Plan, telemetry: Telemetry) -> dict[str, TableTotals]:
+    sums: dict[str, TableTotals] = {}
+    meters = dict(telemetry.nodes)
+    for node in plan.of_kind("sink"):
+        for table, totals in meters[node.name].tables.now().items() if node.name in meters else ():
+            sums[table] = sums[table] + totals if table in sums else totals
+    return dict(sorted(sums.items()))
 
 
 def checkpoint_times(plan: Plan, checkpoints: Mapping[str, ResumePoint]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -27,6 +27,7 @@ from afterbay.errors import Cancelled, RunFailed
 from afterbay.node import ResumePoint, Until
 from afterbay.runtime.assembly import Assembly, assemble
 from afterbay.runtime.barrier import BarrierStatus
+from afterbay.runtime.events import Endings, RunEvent, events, events_async
 from afterbay.runtime.outlet import StopSwitch
 from afterbay.runtime.report import Outcome, RunReport
 from afterbay.runtime.scope import Scope, stack_of
@@ -113,6 +114,7 @@ class Run:
         self._started = clock.monotonic()
         self._rows_before = _rows_stored(plan, state)
         self._done = threading.Event()
+        self._endings = Endings()
         self._ladder: float | None = None  # when the stop ladder ends, monotonic
         self._ladder_cancel: float | None = None
         self._drained = False
@@ -153,6 +155,24 @@ class Run:
         if self._failure is not None:
             raise self._failure
         return self._report
+
+    def __await__(self) -> Generator[Any, None, RunReport]:
+        """The report, for asyncio: holds no thread. Raises as `wait`. Cancelling the task leaves the run."""
+        return self._ended().__await__()
+
+    async def _ended(self) -> RunReport:
+        await self._endings.wait()
+        report = self.wait(0)
+        assert report is not None, "an ended run has a report"
+        return report
+
+    def events(self, every: float = 1.0) -> Iterator[RunEvent]:
+        """What happens, until the run has ended: a look every `every` seconds. See `RunEvent`."""
+        return events(self, every)
+
+    def aevents(self, every: float = 1.0) -> AsyncIterator[RunEvent]:
+        """As `events`, for asyncio."""
+        return events_async(self, self._endings, every)
 
     def checkpoints(self) -> dict[str, ResumePoint]:
         """The durable checkpoint per source partition."""
@@ -203,6 +223,7 @@ class Run:
             self._conclude(self.checkpoints() if self._at_close is None else self._at_close)
         finally:
             self._done.set()
+            self._endings.ended()
 
     def _climb(self, join: Callable[[float], bool]) -> bool:
         """Waits for an end; at 3/4 of the ladder cancels what is left, at its top reports what is stuck: False."""

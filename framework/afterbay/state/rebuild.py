@@ -90,7 +90,7 @@ def _way(plan: Plan, sink: PlanNode) -> _Way:
     """Raises PipelineInvalid if a state cannot be made anew from what this sink stores."""
     if not isinstance(sink.node, Recollects):
         raise _refused(sink, "rebuild.sink", "stores nothing that a state could be made anew from")
-    nodes = tuple(_upstream(plan, sink))
+    nodes = tuple(plan.upstream(sink))
     sources = [item for item in nodes if isinstance(item.node, Source)]
     partitions = [name for name, owner in plan.partitions().items() if owner in {item.name for item in sources}]
     if len(partitions) != 1:
@@ -129,18 +129,6 @@ def _refused(item: PlanNode, code: str, why: str) -> PipelineInvalid:
         hint="restore checkpoint.db and checkpoint.db-wal together from a backup, or start anew with another state "
         "directory and an empty root",
     )
-
-
-def _upstream(plan: Plan, sink: PlanNode) -> Iterator[PlanNode]:
-    """Every node from which something reaches `sink`, in the plan's order."""
-    found: set[str] = set()
-    waiting = [item.node for item in sink.inputs]
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting += [item.node for item in plan[name].inputs]
-    return (item for item in plan.nodes if item.name in found)
 
 
 def _checkpoints(ways: list[_Way], told: Mapping[str, Recollected]) -> dict[str, int | None]:

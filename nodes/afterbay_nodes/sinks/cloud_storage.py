@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, ValidationInfo, field_serializer, field_validator, model_validator
 
 from afterbay.advice import advise
-from afterbay.clock import Clock
+from afterbay.clock import Clock, SystemClock
 from afterbay.doctor.finding import Finding
 from afterbay.errors import AfterbayError, Diagnostic, PipelineInvalid
 from afterbay.messages import SpoolEntry
@@ -22,6 +22,7 @@ from afterbay.node import Capabilities, Sink, SinkContext, SinkOperator
 from afterbay.recollect import RecollectContext, Recollected
 from afterbay.schema import Json
 from afterbay.units import ByteSize, Duration, format_bytes, format_duration
+from afterbay.verification import Verification, VerifyContext
 from afterbay_nodes.sinks.schedule import Schedule
 from afterbay_nodes.storage.check_uri import check_uri
 from afterbay_nodes.storage.uri import StoreUri, parse_uri
@@ -269,6 +270,18 @@ class CloudStorage(Sink[SpoolEntry]):
         from afterbay_nodes.sinks.recollection import recollect
 
         return recollect(self, context)
+
+    def verify(self, context: VerifyContext) -> Verification:
+        """See `afterbay.verification.Verifies`."""
+        from afterbay_nodes.sinks.verification import verify
+
+        return verify(self, context, SystemClock())
+
+    def stored_tables(self) -> tuple[str, ...]:
+        """See `afterbay.verification.Verifies`."""
+        from afterbay_nodes.sinks.verification import stored_tables
+
+        return stored_tables(self, SystemClock())
 
 
 def _ends_with(path: Path, relative: Path) -> bool:

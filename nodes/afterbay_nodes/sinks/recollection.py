@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from afterbay.errors import Place, RunFailed
+from afterbay.node import Node
 from afterbay.recollect import RecollectContext, Recollected, StoredTable
 from afterbay.schema import RowPosition, TableName
 from afterbay_nodes.bucket.bucket import Bucket, Tally
@@ -73,7 +74,7 @@ def recollect(node: CloudStorage, context: RecollectContext) -> Recollected:
         snapshot.raise_for_faults()
         if not node.enable_partition_separator:
             _refuse_shared(snapshot)
-        reading = _Reading(bucket, Decoders(_form(context)), layout, context)
+        reading = _Reading(bucket, Decoders(form_of(context.upstream)), layout, context)
         if snapshot.orphans:
             _finish(store, layout, reading, snapshot.orphans, context)
             snapshot = bucket.snapshot()
@@ -209,9 +210,10 @@ def _refuse_shared(snapshot: Snapshot) -> None:
             )
 
 
-def _form(context: RecollectContext) -> StoredForm:
+def form_of(upstream: Iterable[Node]) -> StoredForm:
+    """What the encoders on the way to a sink say of its files."""
     csv, debezium = CsvForm(), DebeziumReading()
-    for node in context.upstream:
+    for node in upstream:
         if isinstance(node, EncodeCsv):
             csv = CsvForm(node.dialect, node.binary_encoding_method, node.include_commit_ts)
         elif isinstance(node, EncodeDebeziumJson):

@@ -180,6 +180,7 @@ class Writer:
         for item in job.pending:
             item.entry.release()
         self._meter.flushed(job.reason, rows, intent.size, self._clock.monotonic() - job.since)
+        self._meter.tables.stored(str(head.schema.name), rows, intent.size, last.commit_ts)
 
     def _given(self, series: str) -> int | None:
         """The last number of a series; None in an adopted root, where files may be that the state does not know."""
