@@ -12,7 +12,7 @@ report = pipeline.run(until="end")
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -20,7 +20,7 @@ from afterbay.errors import AfterbayError, PipelineInvalid, Place
 from afterbay.node import Node, ResumePoint, Sink, Source, Transform, Until
 from afterbay.printable import visible
 from afterbay.units import parse_duration
-from afterbay.upstream import HasUpstream, Upstream
+from afterbay.upstream import DropsUpstream, HasUpstream, Removal, Upstream
 
 if TYPE_CHECKING:
     from afterbay.compile.draft import Draft
@@ -122,6 +122,16 @@ class Pipeline:
                 except AfterbayError as error:
                     found[item.name] = error
         return found
+
+    def drop_upstreams(self) -> Iterator[tuple[str, Removal]]:
+        """Drops what the servers of its sources keep for it: (node, what became of each thing), as it is done.
+
+        No run of it may go on. Raises AfterbayError where a server does not answer; what was done until then is done.
+        """
+        for item in self._draft.nodes:
+            if isinstance(item.node, DropsUpstream):
+                for removal in item.node.drop_upstream():
+                    yield item.name, removal
 
     def add(self, name: str, node: Node, *, inputs: str | Sequence[str] = (), parallelism: int = 1) -> Pipeline:
         """Declares a node. `inputs`: `"node"`, `"node.port"` or a list of them. Returns the pipeline, for chaining.

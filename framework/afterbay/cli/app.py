@@ -21,6 +21,7 @@ from afterbay.cli import (
     schema,
     spool,
     state,
+    state_drop_slot,
     state_rebuild,
     status,
     validate,
@@ -63,6 +64,7 @@ state_app.command("show", epilog=state.EXAMPLES)(state.show)
 state_app.command("export", epilog=state.EXAMPLES)(state.export)
 state_app.command("reset", epilog=state.EXAMPLES)(state.reset)
 state_app.command("rebuild", epilog=state_rebuild.EXAMPLES)(state_rebuild.rebuild)
+state_app.command("drop-slot", epilog=state_drop_slot.EXAMPLES)(state_drop_slot.drop_slot)
 app.add_typer(state_app, name="state")
 spool_app = typer.Typer(rich_markup_mode=None, help="What waits for the store.", epilog=spool.EXAMPLES)
 spool_app.command("stat", epilog=spool.EXAMPLES)(spool.stat)

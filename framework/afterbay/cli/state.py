@@ -19,6 +19,7 @@ Examples:
   afterbay state export orders.yaml -o state.json the same complete, as JSON
   afterbay state reset orders.yaml                start anew; keeps a dated backup
   afterbay state rebuild orders.yaml --from-store when checkpoint.db is lost or damaged
+  afterbay state drop-slot orders.yaml            what the source's server keeps for it, when it is not to run again
 """
 
 MOST_SHOWN = 20

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,7 @@ from afterbay.telemetry import Telemetry
 from tests.support.cli import afterbay
 from tests.support.copied import Copied, copied
 from tests.support.postgres_server import PostgresServer
-
-DEADLINE = 60
+from tests.support.waiting import DEADLINE, until
 
 
 @pytest.fixture
@@ -23,13 +21,6 @@ def copy(tmp_path: Path, logical_postgres: PostgresServer) -> Iterator[Copied]:
     with copied(tmp_path, logical_postgres.database(), heartbeat="100ms", retry_for="1s") as found:
         found.db.execute("CREATE TABLE t (id int PRIMARY KEY, n bigint)")
         yield found
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def failure(run: Callable[[], Any]) -> RunFailed | EnvironmentRefused:

@@ -60,9 +60,18 @@ CREATION: Final = (
     "CREATE EVENT TRIGGER afterbay_ddl ON ddl_command_end EXECUTE FUNCTION _afterbay.told_ddl()",
     "CREATE EVENT TRIGGER afterbay_drop ON sql_drop EXECUTE FUNCTION _afterbay.told_ddl()",
 )
+REMOVAL: Final = (
+    "DROP EVENT TRIGGER IF EXISTS afterbay_ddl",
+    "DROP EVENT TRIGGER IF EXISTS afterbay_drop",
+    "DROP SCHEMA IF EXISTS _afterbay CASCADE",
+)
 _THERE: Final = """\
 SELECT count(*) FROM pg_catalog.pg_event_trigger
 WHERE evtname IN ('afterbay_ddl', 'afterbay_drop') AND evtenabled IN ('O', 'A')
+"""
+_ANY: Final = """\
+SELECT EXISTS (SELECT FROM pg_catalog.pg_event_trigger WHERE evtname IN ('afterbay_ddl', 'afterbay_drop'))
+  OR EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = '_afterbay')
 """
 _SUPERUSER: Final = "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user"
 
@@ -102,8 +111,13 @@ def are_there(server: Server) -> bool:
     return bool(server.value(_THERE) == 2)
 
 
+def any_are_there(server: Server) -> bool:
+    """True if something of them is there, enabled or not."""
+    return bool(server.value(_ANY))
+
+
 def may_create(server: Server) -> bool:
-    """True if the role may make event triggers, which takes a superuser."""
+    """True if the role may make event triggers, and drop them, which takes a superuser."""
     return bool(server.value(_SUPERUSER))
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, SecretStr, field_validator
 
@@ -13,8 +14,11 @@ from afterbay.messages import ChangeBatch
 from afterbay.node import Capabilities, ResumePoint, Source, SourceContext, SourceOperator
 from afterbay.schema import Json, TableName
 from afterbay.units import GIB, ByteSize, Duration
-from afterbay.upstream import Upstream
+from afterbay.upstream import Removal, Upstream
 from afterbay_nodes.transforms.table_rules import ColumnPattern, NameRules, TableMatch, TablePattern, TableRules
+
+if TYPE_CHECKING:
+    from afterbay_nodes.sources.postgres.connection import Server
 
 _NAME = r"^[a-z0-9_]{1,63}$"
 
@@ -123,13 +127,27 @@ class Postgres(Source[ChangeBatch]):
 
     def upstream(self) -> Upstream:
         """See `HasUpstream`."""
-        from afterbay_nodes.sources.postgres.connection import Access, ConnectionLost
         from afterbay_nodes.sources.postgres.slot import upstream
+
+        with self._asked() as server:
+            return upstream(server, self.slot)
+
+    def drop_upstream(self) -> Iterator[Removal]:
+        """See `DropsUpstream`."""
+        from afterbay_nodes.sources.postgres.removal import removed
+
+        with self._asked() as server:
+            yield from removed(server, self.slot, self.published_as, ddl_trigger=self.ddl_trigger)
+
+    @contextmanager
+    def _asked(self) -> Iterator[Server]:
+        """A connection for questions. Raises EnvironmentRefused."""
+        from afterbay_nodes.sources.postgres.connection import Access, ConnectionLost
 
         try:
             server = Access(self.dsn.get_secret_value(), self.type_name).questions()
             try:
-                return upstream(server, self.slot)
+                yield server
             finally:
                 server.close()
         except ConnectionLost as lost:

@@ -207,8 +207,8 @@ class PostgresOperator(SourceOperator):
                     place=Place(node=self._node),
                     hint="start afresh: a new slot, a new state and an empty root",
                 )
-            everything = declared.publish == "all"
-            server.run(publication.creation(name, [table.name for table in tables], everything=everything))
+            names, everything = [table.name for table in tables], declared.publish == "all"
+            server.run(publication.creation(name, names, declared.slot, everything=everything))
             return
         sent = publication.tables(server, name)
         missing = [table for table in tables if table.name not in sent]
