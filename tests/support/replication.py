@@ -39,7 +39,11 @@ class Replication:
 
     def messages(self) -> list[bytes]:
         """All XLogData up to now, from the slot's beginning. Nothing is confirmed."""
-        (end,) = self.db.execute("SELECT pg_current_wal_lsn()::text").fetchone() or ("",)
+        return self.received(self.db)
+
+    def received(self, db: psycopg.Connection[tuple[object, ...]]) -> list[bytes]:
+        """The same of a slot that another one has entered, by whose connection the end is asked."""
+        (end,) = db.execute("SELECT pg_current_wal_lsn()::text").fetchone() or ("",)
         found = []
         deadline = time.monotonic() + DEADLINE
         # Not left as a context: that would commit, in the middle of a stream.
@@ -57,5 +61,5 @@ class Replication:
                     pg.consume_input()
                 elif bytes(data[:1]) == b"w":
                     found.append(bytes(data))
-                elif int.from_bytes(data[1:9], "big") >= lsn_number(end):
+                elif int.from_bytes(data[1:9], "big") >= lsn_number(str(end)):
                     return found

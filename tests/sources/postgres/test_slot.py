@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from afterbay.errors import EnvironmentRefused, RunFailed
+from afterbay.errors import EnvironmentRefused
 from afterbay.telemetry import Telemetry
 from tests.support.cli import afterbay
 from tests.support.copied import Copied, copied
+from tests.support.failed_run import failure
 from tests.support.postgres_server import PostgresServer
 from tests.support.waiting import DEADLINE, until
 
@@ -21,17 +21,6 @@ def copy(tmp_path: Path, logical_postgres: PostgresServer) -> Iterator[Copied]:
     with copied(tmp_path, logical_postgres.database(), heartbeat="100ms", retry_for="1s") as found:
         found.db.execute("CREATE TABLE t (id int PRIMARY KEY, n bigint)")
         yield found
-
-
-def failure(run: Callable[[], Any]) -> RunFailed | EnvironmentRefused:
-    """The one error of a run."""
-    with pytest.raises((RunFailed, EnvironmentRefused, ExceptionGroup)) as caught:
-        run()
-    error = caught.value
-    while isinstance(error, ExceptionGroup):
-        (error,) = error.exceptions
-    assert isinstance(error, RunFailed | EnvironmentRefused)
-    return error
 
 
 def test_it_is_confirmed_up_to_the_checkpoint(copy: Copied) -> None:

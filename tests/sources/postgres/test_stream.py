@@ -12,7 +12,9 @@ from afterbay.errors import RunFailed
 from afterbay_nodes.sources.postgres import transactions
 from tests.support.cli import dies
 from tests.support.copied import Copied, copied
+from tests.support.played import played
 from tests.support.postgres_server import PostgresServer
+from tests.support.replication import Replication
 
 
 @pytest.fixture
@@ -148,6 +150,17 @@ def test_columns_as_text_hold_what_their_type_here_cannot(tmp_path: Path, logica
         copy.catches_up()
         assert "`day` LONGTEXT, `no_price` LONGTEXT, `price` DECIMAL(8,2)" in copy.statements("t")[0]
         copy.is_equal()
+
+
+def test_a_table_in_another_form_keeps_its_order(tmp_path: Path, logical_postgres: PostgresServer) -> None:
+    """Many rows behind the change would leave at once, few in front of it wait for others."""
+    with Replication(logical_postgres.database()) as slot:
+        slot.db.execute("CREATE TABLE public.t (id int PRIMARY KEY, name text)")
+        slot.db.execute("INSERT INTO public.t VALUES (0, 'x')")
+        slot.db.execute("ALTER TABLE public.t REPLICA IDENTITY FULL")
+        slot.db.execute("INSERT INTO public.t SELECT i, repeat('x', 1000) FROM generate_series(1, 3000) i")
+        found = played(slot.messages(), slot.db, tmp_path, 10_000)["public.t"]
+    assert [row.values["id"] for row in found] == list(range(3001))
 
 
 def test_more_schema_changes_than_there_are_numbers_for(copy: Copied) -> None:

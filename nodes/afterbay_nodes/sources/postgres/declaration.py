@@ -84,8 +84,12 @@ class Postgres(Source[ChangeBatch]):
     ] = "whole_rows"
     as_text: Annotated[tuple[AsText, ...], Field(description="columns that become text")] = ()
     transaction_limit: Annotated[
-        ByteSize, Field(gt=0, description="bytes on disk of one transaction's rows while it is received")
+        ByteSize, Field(gt=0, description="bytes on disk of rows that wait for the commit of their transaction")
     ] = 64 * GIB
+    streaming: Annotated[
+        bool,
+        Field(description="large transactions are sent before they are committed, and wait here for that"),
+    ] = False
     retry_for: Annotated[
         Duration, Field(description="for how long a server that is away is tried again before the run fails")
     ] = 900.0

@@ -16,13 +16,14 @@ from afterbay_nodes.sources.postgres import ddl_trigger, publication, slot, star
 from afterbay_nodes.sources.postgres.catalog_answers import CatalogAnswers
 from afterbay_nodes.sources.postgres.connection import Access, ConnectionLost, Server
 from afterbay_nodes.sources.postgres.lsn import lsn_number, lsn_text
+from afterbay_nodes.sources.postgres.origin import Origin
 from afterbay_nodes.sources.postgres.player import Player
-from afterbay_nodes.sources.postgres.scratch_rows import ScratchRows
+from afterbay_nodes.sources.postgres.scratch_rows import Room, ScratchRows
 from afterbay_nodes.sources.postgres.snapshot import Snapshot
 from afterbay_nodes.sources.postgres.snapshot_feed import SnapshotFeed
 from afterbay_nodes.sources.postgres.snapshot_plan import SnapshotPlan
 from afterbay_nodes.sources.postgres.start_checks import FoundTable, Wanted
-from afterbay_nodes.sources.postgres.stream import Stream
+from afterbay_nodes.sources.postgres.stream import Stream, Streamed
 from afterbay_nodes.sources.postgres.tables import Tables
 from afterbay_nodes.sources.postgres.transactions import MOST_STEPS, Keepalive, Transaction, Transactions
 
@@ -55,10 +56,10 @@ _log = logging.getLogger("afterbay.postgres")
 
 
 class PostgresOperator(SourceOperator):
-    """One slot at work. The cursor is ``{"lsn": confirmed when durable, "system": the server's, "ms": the last commit's
-    time, "snapshot": how many of its tables are done, as long as it lasts}``.
+    """One slot at work. The cursor is ``{"lsn": confirmed when durable, "system", "publication": as `Origin` has them,
+    "ms": the last commit's time, "snapshot": how many of its tables are done, as long as it lasts}``.
 
-    Owns its connections, of which the stream is closed by `close`, and the scratch file.
+    Owns its connections, of which the stream is closed by `close`.
     """
 
     def __init__(self, declared: Postgres, context: SourceContext) -> None:
@@ -69,7 +70,7 @@ class PostgresOperator(SourceOperator):
         self._clock = context.clock
         self._access = Access(declared.dsn.get_secret_value(), context.node)
         cursor = context.resume.cursor if context.resume is not None else {}
-        self._system = str(cursor.get("system", ""))
+        self._origin = Origin(cursor, declared.published_as, context.node)
         self._position = lsn_number(str(cursor["lsn"])) if cursor else 0  # all that ended at or below it was played
         self._promised = context.resume.commit_ts if context.resume is not None else -1
         self._last_commit = self._promised
@@ -87,12 +88,12 @@ class PostgresOperator(SourceOperator):
         self._new: list[int] | None = None  # the tables that came to the publication
         self._confirmed = self._position
         self._target: int | None = None
-        self._scratch = ScratchRows(context.work_dir, declared.transaction_limit)
         self._tables = Tables(declared.rules.matches, declared.text_columns, context.schemas)
         if self._done is None and context.resume is not None:
             self._tables.snapshot(self._plan.floors(), self._plan.end)
+        scratch = ScratchRows(context.work_dir, Room(declared.transaction_limit))
         self._answers = CatalogAnswers.read(context.work_dir, self._position)
-        self._transactions = Transactions(self._tables, self._scratch, self._answers, self._position, self._promised)
+        self._transactions = Transactions(self._tables, scratch, self._answers, self._position, self._promised)
         self._stream: Stream | None = None
         self._cancelled = False
         self._upstream: Upstream | None = None  # as it was told last
@@ -105,7 +106,7 @@ class PostgresOperator(SourceOperator):
         self._beat_at = 0.0
 
     def run(self, out: Outlet) -> None:
-        self._player = Player(self._partition, out, self._scratch)
+        self._player = Player(self._partition, out)
         since: float | None = None
         pause = FIRST_PAUSE
         while True:
@@ -115,8 +116,7 @@ class PostgresOperator(SourceOperator):
                 return
             except ConnectionLost as lost:
                 self._transactions.forget()
-                self._scratch.clear()
-                self._settle()
+                self._player.flush()  # what it is may be promised when the server can be asked again
                 if self._position > position:
                     since, pause = None, FIRST_PAUSE
                 since = self._clock.monotonic() if since is None else since
@@ -148,7 +148,7 @@ class PostgresOperator(SourceOperator):
 
     def close(self) -> None:
         self._end_stream()
-        self._scratch.clear()
+        self._transactions.forget()
 
     # -- connecting
 
@@ -168,7 +168,7 @@ class PostgresOperator(SourceOperator):
     def _prepare(self, server: Server) -> list[FoundTable]:
         """Everything that the stream needs is there, or made. Gives the tables that are wanted and there."""
         declared = self._declared
-        self._check_server(server)
+        self._answers.system = self._origin.check_server(server)
         wanted = self._wanted()
         if self._checked:
             tables = start_checks.find_tables(server, wanted.includes)
@@ -178,6 +178,7 @@ class PostgresOperator(SourceOperator):
             self._checked = True
         if declared.snapshot == "only":
             return tables
+        self._origin.check_publication(server)
         self._tables.sees_new_tables = publication.is_for_all(server, declared.published_as)
         if declared.ddl_trigger and not ddl_trigger.are_there(server):
             ddl_trigger.create(server)
@@ -201,12 +202,7 @@ class PostgresOperator(SourceOperator):
         name = declared.published_as
         if not publication.exists(server, name):
             if self._position:
-                raise RunFailed(
-                    "postgres.publication_gone",
-                    f"the publication '{name}' is gone: the server cannot tell what it was to send",
-                    place=Place(node=self._node),
-                    hint="start afresh: a new slot, a new state and an empty root",
-                )
+                self._origin.check_publication(server)  # says that it is gone
             names, everything = [table.name for table in tables], declared.publish == "all"
             server.run(publication.creation(name, names, declared.slot, everything=everything))
             return
@@ -233,18 +229,6 @@ class PostgresOperator(SourceOperator):
             whole_rows=declared.large_values == "whole_rows",
             node=self._node,
         )
-
-    def _check_server(self, server: Server) -> None:
-        system = str(server.value("SELECT system_identifier::text FROM pg_control_system()"))
-        if self._system and system != self._system:
-            raise RunFailed(
-                "postgres.other_server",
-                f"this is the server {system}, and the checkpoint is of {self._system}: their positions have nothing "
-                "to do with each other",
-                place=Place(node=self._node),
-                hint="connect to the server that the checkpoint is of, or start afresh",
-            )
-        self._system = self._answers.system = system
 
     def _read_snapshot(self, out: Outlet, server: Server, tables: Sequence[FoundTable]) -> bool:
         """Reads the tables that are not done; False if the run is stopping. Raises ConnectionLost.
@@ -287,7 +271,8 @@ class PostgresOperator(SourceOperator):
 
     def _start_stream(self) -> Stream:
         declared = self._declared
-        stream = Stream(self._access, declared.slot, declared.published_as, self._position, self._confirmed)
+        wanted = Streamed(declared.slot, declared.published_as, unfinished=declared.streaming)
+        stream = Stream(self._access, wanted, self._position, self._confirmed)
         self._stream = stream
         return stream
 
@@ -315,11 +300,11 @@ class PostgresOperator(SourceOperator):
                 if isinstance(event, Transaction):
                     if stop_before and target is not None and event.commit.commit_lsn >= target:
                         self._transactions.forget(event)
-                        self._settle()
+                        self._settle(server)
                         return
                     self._play(event)
                 else:
-                    self._keepalive(event)
+                    self._keepalive(event, server)
             if self._transactions.repeated:
                 out.repeated(self._transactions.repeated)
                 self._transactions.repeated = 0
@@ -329,9 +314,9 @@ class PostgresOperator(SourceOperator):
                 self._upstream = slot.upstream(server, self._declared.slot)
             waited = self._oldest is not None and now - self._oldest >= LINGER_SECONDS
             if waited or self._unsettled >= SETTLE_BYTES:
-                self._settle()
+                self._settle(server)
             if out.stopping or (target is not None and self._position >= target):
-                self._settle()
+                self._settle(server)
                 return
             if not messages:
                 self._idle(server, stream, now, hurries=target is not None)
@@ -343,7 +328,7 @@ class PostgresOperator(SourceOperator):
         if self._oldest is None:
             self._oldest = self._clock.monotonic()
 
-    def _keepalive(self, event: Keepalive) -> None:
+    def _keepalive(self, event: Keepalive, server: Server) -> None:
         """Nothing committed below its position is to come. A server that shuts down waits until it is confirmed."""
         if event.wal_end <= self._position or self._transactions.open:
             return
@@ -353,7 +338,7 @@ class PostgresOperator(SourceOperator):
             self._position = event.wal_end
             # The next commit may have schema changes, whose numbers are below its own.
             self._last_commit = max(self._last_commit, event.wal_end - MOST_STEPS - 1)
-            self._settle()
+            self._settle(server)
 
     def _idle(self, server: Server, stream: Stream, now: float, *, hurries: bool) -> None:
         """Nothing came: the slot is to move all the same."""
@@ -365,10 +350,11 @@ class PostgresOperator(SourceOperator):
             self._beat_at = now
             server.run(_BEAT, [HEARTBEAT, self._declared.slot])
 
-    def _settle(self) -> None:
+    def _settle(self, server: Server) -> None:
         """Sends what is pending, and promises it."""
         self._unsettled = 0
         self._oldest = None
+        self._origin.check_publication(server)
         self._promise(self._last_commit)
 
     def _promise(self, commit_ts: int) -> None:
@@ -378,7 +364,7 @@ class PostgresOperator(SourceOperator):
             return
         if self._last_commit <= self._promised:
             self._safe = self._position
-        cursor: dict[str, Json] = {"lsn": lsn_text(self._safe), "system": self._system}
+        cursor: dict[str, Json] = {"lsn": lsn_text(self._safe), **self._origin.cursor()}
         if self._done is not None:
             cursor["snapshot"] = self._done
         if self._last_ms is not None:

@@ -10,7 +10,7 @@ from afterbay.node import Outlet
 from afterbay.schema import Json, TableSchema
 from afterbay_nodes.sources.dispatcher import dispatcher_of
 from afterbay_nodes.sources.postgres.runs import PIECE_BYTES, Ordinals, Stamp, TableRun
-from afterbay_nodes.sources.postgres.scratch_rows import ScratchRows
+from afterbay_nodes.sources.postgres.scratch_rows import ScratchRows, in_pieces
 from afterbay_nodes.sources.postgres.tables import PENDING, Step, Table
 from afterbay_nodes.sources.postgres.transactions import Rows, Transaction
 
@@ -21,11 +21,10 @@ PENDING_BYTES = 16 << 20
 class Player:
     """Plays transactions into an outlet. Used by the source's thread; owns the pending rows."""
 
-    def __init__(self, partition: str, out: Outlet, scratch: ScratchRows) -> None:
+    def __init__(self, partition: str, out: Outlet) -> None:
         self._partition = partition
         self._out = out
-        self._scratch = scratch
-        self._runs: dict[Table, TableRun] = {}
+        self._runs: dict[str, TableRun] = {}  # by dispatcher
         self._ordinals: dict[str, Ordinals] = {}
         self.nbytes = 0
 
@@ -35,7 +34,7 @@ class Player:
         for segment in whole.segments:
             stamp = Stamp(commit_ts, whole.commit.commit_ms)
             for rows in segment.rows:
-                self._rows(rows, stamp)
+                self._rows(rows, stamp, whole.scratch)
             for step in segment.steps:
                 self._in_force(step.before, commit_ts)
                 self.flush()
@@ -56,19 +55,23 @@ class Player:
         self.flush()
         self._out.promise(commit_ts, cursor)
 
-    def _rows(self, rows: Rows, stamp: Stamp) -> None:
+    def _rows(self, rows: Rows, stamp: Stamp, scratch: ScratchRows) -> None:
         table = rows.table
         self._in_force(table, stamp.commit_ts)
-        run = self._runs.get(table)
+        run = self._runs.get(table.dispatcher)
+        if run is not None and run.table is not table:
+            # The table in another form (its identity changed): what is pending in the one before leaves first (I4).
+            self._send(run)
+            run = None
         if run is None:
             ordinals = self._ordinals.setdefault(table.dispatcher, Ordinals())
-            run = self._runs[table] = TableRun(table, self._partition, ordinals)
+            run = self._runs[table.dispatcher] = TableRun(table, self._partition, ordinals)
         if rows.stretches:
             self._send(run)
             last = rows.stretches[-1]
-            for stretch in rows.stretches:
-                more = stretch is not last or rows.goes_on
-                self._out.batch(run.batch(self._scratch.get(stretch), stamp, open=more))
+            for some in in_pieces(rows.stretches, PIECE_BYTES):
+                more = some[-1] is not last or rows.goes_on
+                self._out.batch(run.batch(scratch.get(some), stamp, open=more))
             return
         nbytes = sum(map(len, rows.messages))
         run.add(rows.messages, nbytes, stamp)

@@ -7,6 +7,7 @@ import select
 import struct
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from afterbay.errors import AfterbayError
@@ -21,7 +22,30 @@ if TYPE_CHECKING:
 STATUS_SECONDS: Final = 10.0
 """At most between two status messages, well within the server's `wal_sender_timeout` (60 s)."""
 
+_SECOND: Final = {"proto_version": "2", "streaming": "on"}
 _STATUS = struct.Struct("!cQQQqB")
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """What is asked of a server. `unfinished`: transactions that are not committed yet, too."""
+
+    slot: str
+    publication: str
+    unfinished: bool
+
+    def command(self, start: int, version: int) -> str:
+        """From a position on. `version`: the server's, 150004.
+
+        Version 1 of the protocol has all that is needed without unfinished transactions; with them 2 has (14), and from
+        4 (16) on their aborts say where and when. Version 3 is about prepared transactions, which are not asked for.
+        """
+        options = {"proto_version": "1", "publication_names": quoted(self.publication), "messages": "true"}
+        if self.unfinished:
+            parallel = version >= 160_000
+            options |= {"proto_version": "4", "streaming": "parallel"} if parallel else _SECOND
+        told = ", ".join(f"{name} {literal(value)}" for name, value in options.items())
+        return f"START_REPLICATION SLOT {quoted(self.slot)} LOGICAL {lsn_text(start)} ({told})"
 
 
 class Stream:
@@ -32,7 +56,7 @@ class Stream:
     around every use of the connection.
     """
 
-    def __init__(self, access: Access, slot: str, publication: str, start: int, confirmed: int) -> None:
+    def __init__(self, access: Access, wanted: Streamed, start: int, confirmed: int) -> None:
         """Starts at `start`, a position. Raises ConnectionLost, EnvironmentRefused or RunFailed."""
         self._access = access
         self._lock = threading.Lock()
@@ -41,12 +65,10 @@ class Stream:
         self._confirmed = confirmed
         self._told = 0
         self._closing = False
-        options = f"proto_version '1', publication_names {literal(quoted(publication))}, messages 'true'"
         try:
             with access.guarded():
-                self._wire = started(
-                    self._connection, f"START_REPLICATION SLOT {quoted(slot)} LOGICAL {lsn_text(start)} ({options})"
-                )
+                command = wanted.command(start, self._connection.info.server_version)
+                self._wire = started(self._connection, command)
         except BaseException:
             self._connection.close()
             raise

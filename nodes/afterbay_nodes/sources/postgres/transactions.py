@@ -15,14 +15,33 @@ from afterbay.errors import Place, RunFailed
 from afterbay_nodes.sources.postgres import ddl_trigger
 from afterbay_nodes.sources.postgres.catalog_answers import CatalogAnswers
 from afterbay_nodes.sources.postgres.lsn import lsn_text
-from afterbay_nodes.sources.postgres.pgoutput import Begin, Commit, Message, Relation, Truncate, fault, parse
+from afterbay_nodes.sources.postgres.pgoutput import (
+    Begin,
+    Commit,
+    Message,
+    Relation,
+    StreamAbort,
+    StreamCommit,
+    StreamStart,
+    StreamStop,
+    Truncate,
+    fault,
+    parse,
+)
 from afterbay_nodes.sources.postgres.row_run import XLOG_HEAD
-from afterbay_nodes.sources.postgres.runs import PIECE_BYTES
 from afterbay_nodes.sources.postgres.scratch_rows import ScratchRows, Stretch
 from afterbay_nodes.sources.postgres.tables import Facts, Step, Table, Tables
+from afterbay_nodes.sources.postgres.unfinished import (
+    STREAMED_KEY,
+    Steering,
+    Told,
+    Unfinished,
+    UnfinishedTransactions,
+    spilled,
+)
 
 HELD_BYTES: Final = 64 << 20
-"""Of one transaction's messages in memory."""
+"""In memory: of one transaction's messages, and of those together that are streamed."""
 
 MOST_STEPS: Final = 31
 """Schema changes in one transaction: commit records are further apart than that many bytes, so that the numbers below
@@ -30,6 +49,8 @@ a commit LSN are free."""
 
 _XLOG_DATA, _KEEPALIVE = ord("w"), ord("k")
 _INSERT, _UPDATE, _DELETE = b"IUD"
+_KEY: Final = slice(26, 30)
+"""Of a row message: its relation, behind the head of XLogData and the message's kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +81,26 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """A whole one."""
+    """A whole one. Rows that are not in memory are in `scratch`."""
 
     commit: Commit
     segments: list[Segment]
+    scratch: ScratchRows
 
     @property
     def steps(self) -> int:
         """How many schema changes it has."""
         return sum(len(segment.steps) for segment in self.segments)
 
+    @property
+    def changes(self) -> int:
+        """How many rows it has."""
+        rows = [rows for segment in self.segments for rows in segment.rows]
+        return sum(len(one.messages) + sum(stretch.count for stretch in one.stretches) for one in rows)
+
 
 class Transactions:
-    """Collects. Used by the source's thread; owns the transaction that is under way, but not what it is given.
+    """Collects. Used by the source's thread; owns the transactions that are under way, and their scratch files.
 
     Transactions committed below `skip_below`, or up to `skip_through`, are dropped: they were played before (I6).
     """
@@ -86,6 +114,8 @@ class Transactions:
         self._tables = tables
         self._scratch = scratch
         self._answers = answers
+        self._unfinished = UnfinishedTransactions(scratch)
+        self._block: Unfinished | None = None
         self._begin: Begin | None = None
         self._segments: list[Segment] = []
         self._rows: dict[bytes, Rows | None] = {}
@@ -94,80 +124,152 @@ class Transactions:
 
     @property
     def open(self) -> bool:
-        """True in the middle of a transaction."""
-        return self._begin is not None
+        """True in the middle of a transaction, or of a block of one."""
+        return self._begin is not None or self._block is not None
 
     def forget(self, whole: Transaction | None = None) -> None:
         """What is under way is not going to end, or `whole` is not to be played: it will come again."""
-        if self.open or whole is not None:
+        if self._begin is not None or whole is not None:
             self._tables.undo()
         self._end()
         self._scratch.clear()
+        self._block = None
+        self._unfinished.forget()
+        if whole is not None:
+            whole.scratch.clear()
 
     def take(self, messages: Sequence[bytes], facts: Facts) -> Iterator[Transaction | Keepalive]:
         """Takes messages in their order. A transaction is to be played before the next one is asked for."""
         facts = self._answers.asked_of(facts)
-        lists = self._lists
+        lists, key = self._next_rows()
+        blocks = {self._block}
         for data in messages:
             if data[0] == _XLOG_DATA:
                 kind = data[XLOG_HEAD]
                 if kind == _INSERT or kind == _UPDATE or kind == _DELETE:  # noqa: PLR1714, SIM109 - quickest
                     try:
-                        lists[data[26:30]].append(data)
+                        lists[data[key]].append(data)
                     except KeyError:
                         self._first_row(data, facts)
-                elif (whole := self._steering(data, facts)) is not None:
-                    yield whole
-                    self._scratch.clear()
-                    lists = self._lists
                 else:
-                    lists = self._lists
+                    if (whole := self._steering(data, facts)) is not None:
+                        yield whole
+                        whole.scratch.clear()
+                    lists, key = self._next_rows()
+                    blocks.add(self._block)
             elif data[0] == _KEEPALIVE:
                 yield Keepalive(int.from_bytes(data[1:9], "big"), data[17] != 0)
+        self._keep_below(sum(map(len, messages)), [block for block in blocks if block is not None])
+
+    def _next_rows(self) -> tuple[dict[bytes, list[bytes] | deque[bytes]], slice]:
+        """Where the rows go that come next, and what of a message says to which of them."""
+        if self._block is not None:
+            return self._block.lists, STREAMED_KEY
+        return self._lists, _KEY
+
+    def _keep_below(self, received: int, blocks: Sequence[Unfinished]) -> None:
+        """Of what is under way, no more than so much stays in memory (I8). What was received is all of everybody's."""
         if self._begin is not None:
-            self._held += sum(map(len, messages))
+            self._held += received
             if self._held > HELD_BYTES:
                 self._spill()
+        for block in blocks:
+            block.held += received
+        if blocks:
+            self._unfinished.keep_below(HELD_BYTES)
 
     def _first_row(self, data: bytes, facts: Facts) -> None:
         """A row of a table that the segment has none of yet."""
-        oid = data[26:30]
+        if self._block is not None:
+            self._block.first_row(data)
+            return
         if self._begin is None:
             raise fault("a row outside of a transaction", _lsn(data))
+        self._table_rows(data[_KEY], _lsn(data), facts)
+        self._lists[data[_KEY]].append(data)
+
+    def _table_rows(self, oid: bytes, lsn: int, facts: Facts) -> Rows | None:
+        """A table's rows in the segment; None: they are not wanted."""
+        if oid in self._rows:
+            return self._rows[oid]
         try:
             table = self._tables.of(oid, facts)
         except KeyError as error:
-            raise fault("a row of a relation that was not told", _lsn(data)) from error
-        if table is None:
+            raise fault("a row of a relation that was not told", lsn) from error
+        rows = None if table is None else Rows(table)
+        self._rows[oid] = rows
+        if rows is None:
             self._lists[oid] = deque(maxlen=0)
         else:
-            rows = Rows(table)
             self._segments[-1].rows.append(rows)
-            self._rows[oid] = rows
             self._lists[oid] = rows.messages
-        self._lists[oid].append(data)
+        return rows
 
     def _steering(self, data: bytes, facts: Facts) -> Transaction | None:
         lsn = _lsn(data)
-        match parse(data[XLOG_HEAD:], lsn):
+        block = self._block
+        match parse(data[XLOG_HEAD:], lsn, streamed=block is not None):
             case Begin() as begin:
-                if self._begin is not None:
-                    raise fault("a transaction begins within another", lsn)
-                self._begin = begin
-                self._segments = [Segment()]
-                self._tables.begin(begin.final_lsn)
-                self._answers.begin(begin.final_lsn)
+                self._start(begin, lsn)
             case Commit() as commit:
-                return self._commit(commit, lsn)
+                if self._scratch.nbytes:
+                    self._spill()
+                return self._commit(commit, lsn, self._scratch)
+            case StreamStart() as start:
+                if self.open:
+                    raise fault("a block begins within a transaction", lsn)
+                self._block = self._unfinished.begin(start, lsn)
+            case StreamStop():
+                if block is None:
+                    raise fault("a block ends that did not begin", lsn)
+                self._block = None
+            case StreamAbort() as abort:
+                self._unfinished.abort(abort)
+            case StreamCommit() as commit:
+                return self._finish(commit, lsn, facts)
+            case Relation() | Truncate() as message:
+                self._tell(message, lsn, facts)
+            case Message(transactional=True, prefix=ddl_trigger.PREFIX) as message:
+                self._tell(message, lsn, facts)
+        return None
+
+    def _tell(self, message: Steering, lsn: int, facts: Facts) -> None:
+        """Now, or when the transaction is committed that it is of."""
+        if self._block is not None:
+            self._block.told(message, lsn)
+        else:
+            self._apply(message, lsn, facts)
+
+    def _apply(self, message: Steering, lsn: int, facts: Facts) -> None:
+        match message:
             case Relation() as relation:
                 self._cut(self._tables.meet(relation, facts), relation.oid)
             case Truncate() as truncate:
                 for oid in truncate.relation_oids:
                     self._cut(self._tables.truncate(oid), oid)
-            case Message(transactional=True, prefix=ddl_trigger.PREFIX, content=content):
-                for oid, steps in self._tables.told(ddl_trigger.parse(content, lsn), facts):
+            case Message():
+                for oid, steps in self._tables.told(ddl_trigger.parse(message.content, lsn), facts):
                     self._cut(steps, oid)
-        return None
+
+    def _start(self, begin: Begin, lsn: int) -> None:
+        if self.open:
+            raise fault("a transaction begins within another", lsn)
+        self._begin = begin
+        self._segments = [Segment()]
+        self._tables.begin(begin.final_lsn)
+        self._answers.begin(begin.final_lsn)
+
+    def _finish(self, commit: StreamCommit, lsn: int, facts: Facts) -> Transaction | None:
+        """A transaction that came in blocks becomes one like all others."""
+        self._start(Begin(commit.commit_lsn, commit.commit_ms, commit.xid), lsn)
+        whole = self._unfinished.end(commit.xid, lsn)
+        for entry in whole.entries:
+            if isinstance(entry, Told):
+                self._apply(entry.message, entry.lsn, facts)
+            elif (rows := self._table_rows(entry.oid, lsn, facts)) is not None:
+                rows.stretches += entry.stretches
+                rows.messages += entry.plain()
+        return self._commit(Commit(commit.commit_lsn, commit.end_lsn, commit.commit_ms), lsn, whole.scratch)
 
     def _cut(self, steps: list[Step], oid: int) -> None:
         """A relation is another one from here on."""
@@ -179,19 +281,17 @@ class Transactions:
         self._segments.append(Segment())
         self._rows, self._lists = {}, {}
 
-    def _commit(self, commit: Commit, lsn: int) -> Transaction | None:
+    def _commit(self, commit: Commit, lsn: int, scratch: ScratchRows) -> Transaction | None:
         if self._begin is None:
             raise fault("a commit without its begin", lsn)
-        if self._scratch.nbytes:
-            self._spill()
         _mark(self._segments)
-        whole = Transaction(commit, self._segments)
+        whole = Transaction(commit, self._segments, scratch)
         self._end()
         if commit.commit_lsn < self.skip_below or commit.commit_lsn <= self._skip_through:
             if whole.steps:
                 self._tables.undo()
-            self.repeated += sum(len(rows.messages) for segment in whole.segments for rows in segment.rows)
-            self._scratch.clear()
+            self.repeated += whole.changes
+            scratch.clear()
             return None
         if whole.steps > MOST_STEPS:
             raise RunFailed(
@@ -213,15 +313,7 @@ class Transactions:
         """Puts the rows that are held into the scratch file."""
         for segment in self._segments:
             for rows in segment.rows:
-                start = size = 0
-                for index, data in enumerate(rows.messages):
-                    size += len(data)
-                    if size >= PIECE_BYTES:
-                        rows.stretches.append(self._scratch.put(rows.messages[start : index + 1]))
-                        start, size = index + 1, 0
-                if start < len(rows.messages):
-                    rows.stretches.append(self._scratch.put(rows.messages[start:]))
-                rows.messages.clear()
+                rows.stretches += spilled(rows.messages, self._scratch)
         self._held = 0
 
 
