@@ -92,6 +92,14 @@ class RegainsPlace(Protocol):
 
 
 @runtime_checkable
+class LosesPlace(Protocol):
+    """A source that cannot, and knows why. Optional: any that is not `RegainsPlace` is refused."""
+
+    loses_place: ClassVar[str]
+    """Goes on behind "cannot find its place again: "."""
+
+
+@runtime_checkable
 class KeepsTables(Protocol):
     """A transform of change batches that leaves names, order and number of a table's changes as they are."""
 

@@ -22,7 +22,15 @@ from afterbay.compile.plan import Plan, PlanNode
 from afterbay.errors import EnvironmentRefused, PipelineInvalid, Place
 from afterbay.messages import ChangeBatch
 from afterbay.node import Source
-from afterbay.recollect import KeepsTables, RecollectContext, Recollected, Recollects, RegainsPlace, StoredTable
+from afterbay.recollect import (
+    KeepsTables,
+    LosesPlace,
+    RecollectContext,
+    Recollected,
+    Recollects,
+    RegainsPlace,
+    StoredTable,
+)
 from afterbay.state.codec import encode_commit_ts, encode_json
 from afterbay.state.database import (
     DATABASE_FILE,
@@ -102,9 +110,10 @@ def _way(plan: Plan, sink: PlanNode) -> _Way:
         )
     source = sources[0]
     if not isinstance(source.node, RegainsPlace):
-        raise _refused(
-            source, "rebuild.source", "cannot find its place again by a commit-ts alone: what it resumed with is lost"
-        )
+        why = " by a commit-ts alone: what it resumed with is lost"
+        if isinstance(source.node, LosesPlace):
+            why = f": {source.node.loses_place}"
+        raise _refused(source, "rebuild.source", f"cannot find its place again{why}")
     for item in nodes:
         gives_changes = any(payload is ChangeBatch for _, payload in item.gives)
         if item.kind == "transform" and gives_changes and not _keeps_tables(item):

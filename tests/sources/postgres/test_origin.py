@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cli import afterbay
 from tests.support.copied import Copied, copied
 from tests.support.failed_run import failure
 from tests.support.postgres_server import PostgresServer
@@ -37,6 +38,8 @@ def test_log_that_the_server_has_removed(tmp_path: Path, forgetful: PostgresServ
             copy.db.execute("SELECT pg_switch_wal()")
         copy.db.execute("CHECKPOINT")
         assert copy.one("SELECT wal_status FROM pg_replication_slots WHERE slot_name = %s", copy.slot) == "lost"
+        told = afterbay("doctor", copy.file, "--json", cwd=copy.folder).data["findings"]
+        assert [item["verdict"] for item in told if item["subject"] == "slot of 'pg'"] == ["fail"]
         error = failure(copy.catches_up)
         assert error.code == "postgres.slot_lost"
         assert f"pg_drop_replication_slot('{copy.slot}')" in str(error)

@@ -174,3 +174,39 @@ def test_status_does_without_the_server(copy: Copied) -> None:
     status = afterbay("status", copy.file, cwd=copy.folder)
     assert status.exit_code == 0
     assert "the server does not answer" in status.out
+
+
+def test_the_doctor_asks_the_server(tmp_path: Path, logical_postgres: PostgresServer) -> None:
+    with copied(tmp_path, logical_postgres.database(), snapshot="initial", large_values="whole_rows") as copy:
+        copy.db.execute("CREATE TABLE good (id int PRIMARY KEY)")
+
+        def asked(wanted: int) -> dict[str, tuple[str, str, str | None]]:
+            done = afterbay("doctor", copy.file, "--json", cwd=copy.folder)
+            assert done.exit_code == wanted, done.out
+            return {item["subject"]: (item["verdict"], item["text"], item["hint"]) for item in done.data["findings"]}
+
+        before = asked(0)
+        assert before["extra of 'pg'"][0] == "ok"
+        assert "wal_level logical" in before["server of 'pg'"][1]
+        assert before["tables of 'pg'"][1] == "1, each with what a run needs"
+        assert "a first run makes it" in before["slot of 'pg'"][1]
+        assert copy.one("SELECT count(*) FROM pg_publication") == 0, "it changes nothing"
+        copy.catches_up()
+        copy.db.execute("CREATE TABLE keyless (id int)")
+        copy.db.execute("CREATE TABLE wide (id int PRIMARY KEY, much text)")
+        after = asked(1)
+        assert after["slot of 'pg'"][:2] == ("ok", after["slot of 'pg'"][1])
+        assert ", nobody reads it, wal_status reserved, " in after["slot of 'pg'"][1]
+        assert after["server of 'pg' (public.keyless)"][0] == "fail"
+        assert after["server of 'pg' (public.wide)"][2] == (
+            'ALTER TABLE "public"."wide" REPLICA IDENTITY FULL; `large_values: risk` runs on until such an update comes'
+        )
+        copy.file.write_text(copy.file.read_text().replace("host=", "host=/nowhere"))
+        assert "the server does not answer" in asked(1)["source 'pg'"][1]
+
+
+def test_a_lost_state_is_not_guessed(copy: Copied) -> None:
+    copy.catches_up()
+    done = afterbay("state", "rebuild", copy.file, "--from-store", "--yes", "--json", cwd=copy.folder)
+    assert (done.exit_code, done.codes) == (2, ["rebuild.source"])
+    assert "not which form each table had there" in done.data["diagnostics"][0]["message"]

@@ -18,6 +18,8 @@ from afterbay.upstream import Removal, Upstream
 from afterbay_nodes.transforms.table_rules import ColumnPattern, NameRules, TableMatch, TablePattern, TableRules
 
 if TYPE_CHECKING:
+    from afterbay.clock import Clock
+    from afterbay.doctor.finding import Finding
     from afterbay_nodes.sources.postgres.connection import Server
 
 _NAME = r"^[a-z0-9_]{1,63}$"
@@ -44,6 +46,11 @@ class Postgres(Source[ChangeBatch]):
     type_name: ClassVar[str] = "postgres"
     summary: ClassVar[str] = "tables of a PostgreSQL database, by logical replication"
     capabilities: ClassVar[Capabilities] = Capabilities(tells_time=True)
+    loses_place: ClassVar[str] = (
+        "the slot has what is to come, and not which form each table had there, on which every later schema change and "
+        "position depends; start afresh, with an empty root and the snapshot"
+    )
+    extras: ClassVar[tuple[str, ...]] = ("postgres",)
 
     dsn: Annotated[
         SecretStr,
@@ -142,6 +149,13 @@ class Postgres(Source[ChangeBatch]):
 
         with self._asked() as server:
             yield from removed(server, self.slot, self.published_as, ddl_trigger=self.ddl_trigger)
+
+    def examine(self, name: str, clock: Clock) -> Iterator[Finding]:
+        """See `afterbay.doctor.finding.Examines`."""
+        from afterbay_nodes.sources.postgres.examination import examine
+
+        with self._asked() as server:
+            yield from examine(self, name, server)
 
     @contextmanager
     def _asked(self) -> Iterator[Server]:

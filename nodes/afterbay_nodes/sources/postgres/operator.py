@@ -13,7 +13,6 @@ from afterbay.node import Outlet, ResumePoint, SourceContext, SourceOperator, Un
 from afterbay.schema import Json
 from afterbay.upstream import Upstream
 from afterbay_nodes.sources.postgres import ddl_trigger, publication, slot, start_checks
-from afterbay_nodes.sources.postgres.catalog_answers import CatalogAnswers
 from afterbay_nodes.sources.postgres.connection import Access, ConnectionLost, Server
 from afterbay_nodes.sources.postgres.lsn import lsn_number, lsn_text
 from afterbay_nodes.sources.postgres.origin import Origin
@@ -92,8 +91,7 @@ class PostgresOperator(SourceOperator):
         if self._done is None and context.resume is not None:
             self._tables.snapshot(self._plan.floors(), self._plan.end)
         scratch = ScratchRows(context.work_dir, Room(declared.transaction_limit))
-        self._answers = CatalogAnswers.read(context.work_dir, self._position)
-        self._transactions = Transactions(self._tables, scratch, self._answers, self._position, self._promised)
+        self._transactions = Transactions(self._tables, scratch, self._position, self._promised)
         self._stream: Stream | None = None
         self._cancelled = False
         self._upstream: Upstream | None = None  # as it was told last
@@ -135,7 +133,6 @@ class PostgresOperator(SourceOperator):
 
     def acknowledge(self, point: ResumePoint) -> None:
         self._confirmed = max(self._confirmed, lsn_number(str(point.cursor["lsn"])))
-        self._answers.needed_from = self._confirmed
         stream = self._stream
         if stream is not None:
             stream.confirm(self._confirmed)
@@ -169,7 +166,7 @@ class PostgresOperator(SourceOperator):
         """Everything that the stream needs is there, or made. Gives the tables that are wanted and there."""
         declared = self._declared
         self._answers.system = self._origin.check_server(server)
-        wanted = self._wanted()
+        wanted = Wanted.of(declared, self._node, reads=self._done is not None)
         if self._checked:
             tables = start_checks.find_tables(server, wanted.includes)
         else:
@@ -216,19 +213,6 @@ class PostgresOperator(SourceOperator):
             self._plan = self._plan.streamed([table.oid for table in tables if table.name in sent])
             self._done = len(self._plan.tables)
             self._new = [table.oid for table in missing]
-
-    def _wanted(self) -> Wanted:
-        declared = self._declared
-        return Wanted(
-            declared.rules.matches,
-            declared.slot,
-            declared.published_as,
-            streams=declared.snapshot != "only",
-            reads=self._done is not None,
-            ddl_trigger=declared.ddl_trigger,
-            whole_rows=declared.large_values == "whole_rows",
-            node=self._node,
-        )
 
     def _read_snapshot(self, out: Outlet, server: Server, tables: Sequence[FoundTable]) -> bool:
         """Reads the tables that are not done; False if the run is stopping. Raises ConnectionLost.

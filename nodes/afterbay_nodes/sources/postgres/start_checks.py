@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from afterbay.errors import Diagnostic, EnvironmentRefused, Place
 from afterbay.printable import visible
@@ -13,6 +13,9 @@ from afterbay_nodes.sources.postgres import ddl_trigger, publication, slot
 from afterbay_nodes.sources.postgres.connection import Server
 from afterbay_nodes.sources.postgres.names import quoted
 from afterbay_nodes.sources.postgres.publication import sql_name
+
+if TYPE_CHECKING:
+    from afterbay_nodes.sources.postgres.declaration import Postgres
 
 OLDEST: Final = 140_000
 """Logical messages are part of the stream from PostgreSQL 14 on."""
@@ -68,6 +71,20 @@ class Wanted:
     ddl_trigger: bool
     node: str
 
+    @classmethod
+    def of(cls, declared: Postgres, node: str, *, reads: bool) -> Wanted:
+        """What a declaration says."""
+        return cls(
+            declared.rules.matches,
+            declared.slot,
+            declared.published_as,
+            streams=declared.snapshot != "only",
+            reads=reads,
+            ddl_trigger=declared.ddl_trigger,
+            whole_rows=declared.large_values == "whole_rows",
+            node=node,
+        )
+
 
 def find_tables(server: Server, includes: Callable[[TableName], bool]) -> list[FoundTable]:
     """The tables that are wanted and there, by name."""
@@ -77,6 +94,16 @@ def find_tables(server: Server, includes: Callable[[TableName], bool]) -> list[F
 
 def check(server: Server, wanted: Wanted) -> list[FoundTable]:
     """The tables. Raises EnvironmentRefused with everything that is wrong; ConnectionLost."""
+    tables, findings = look(server, wanted)
+    if findings:
+        raise EnvironmentRefused(
+            findings[0].code, f"{len(findings)} finding(s)", place=findings[0].place, diagnostics=findings
+        )
+    return tables
+
+
+def look(server: Server, wanted: Wanted) -> tuple[list[FoundTable], list[Diagnostic]]:
+    """The tables, and everything that is wrong. Raises ConnectionLost."""
     tables = find_tables(server, wanted.includes)
     findings = [*_of_server(server, wanted), *_of_tables(tables, wanted)]
     if wanted.ddl_trigger and not ddl_trigger.are_there(server) and not ddl_trigger.may_create(server):
@@ -91,11 +118,7 @@ def check(server: Server, wanted: Wanted) -> list[FoundTable]:
         )
     if server.version >= OLDEST and wanted.streams:
         findings += _of_publication(server, tables, wanted)
-    if findings:
-        raise EnvironmentRefused(
-            findings[0].code, f"{len(findings)} finding(s)", place=findings[0].place, diagnostics=findings
-        )
-    return tables
+    return tables, findings
 
 
 def _of_server(server: Server, wanted: Wanted) -> Iterator[Diagnostic]:
