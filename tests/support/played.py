@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 
 from afterbay.messages import SchemaChange
+from afterbay_nodes.sources.postgres.catalog_answers import CatalogAnswers
 from afterbay_nodes.sources.postgres.player import Player
 from afterbay_nodes.sources.postgres.scratch_rows import Room, ScratchRows
 from afterbay_nodes.sources.postgres.tables import Tables
@@ -31,7 +32,9 @@ def played(messages: list[bytes], db: psycopg.Connection[Any], folder: Path, cut
     """What leaves for each table, in order: rows, and schema changes."""
     out = RecordingOutlet()
     tables = Tables(lambda name: True, lambda name, columns: frozenset(), {})
-    taken = Transactions(tables, ScratchRows(folder, Room(1 << 30)), 0, -1)
+    scratch = folder / "scratch"
+    answers = CatalogAnswers(folder)
+    taken = Transactions(tables, ScratchRows(scratch, Room(1 << 30)), answers, 0, -1)
     player = Player("pg", out)
     for start in range(0, len(messages), cut):
         for event in taken.take(messages[start : start + cut], Facts(db)):
@@ -39,7 +42,7 @@ def played(messages: list[bytes], db: psycopg.Connection[Any], folder: Path, cut
             player.play(event)
     player.flush()
     assert not taken.open
-    assert list(folder.iterdir()) == []
+    assert not scratch.exists() or list(scratch.iterdir()) == []
     found: dict[str, list[Any]] = defaultdict(list)
     for row in out.rows:
         found[row.dispatcher].append(row)

@@ -12,6 +12,7 @@ import pytest
 
 from afterbay.errors import RunFailed
 from afterbay_nodes.sources.postgres import transactions, unfinished
+from afterbay_nodes.sources.postgres.catalog_answers import CatalogAnswers
 from afterbay_nodes.sources.postgres.scratch_rows import Room, ScratchRows
 from afterbay_nodes.sources.postgres.tables import Tables
 from afterbay_nodes.sources.postgres.transactions import Transactions
@@ -100,12 +101,11 @@ def test_the_same_leaves_as_without(
         plain = slot.messages()
         parallel = Replication(uri, version=4, more=", streaming 'parallel'").received(slot.db)
         second = Replication(uri, version=2, more=", streaming 'on'").received(slot.db)
-        (tmp_path / "scratch").mkdir()
-        wanted = played(plain, slot.db, tmp_path / "scratch", 100)
+        wanted = played(plain, slot.db, tmp_path / "plain", 100)
         assert sum(map(len, wanted.values())) > 100
-        for streamed in (parallel, second):
+        for name, streamed in (("parallel", parallel), ("second", second)):
             assert {b"S", b"E", b"c", b"A"} <= {data[25:26] for data in streamed}
-            assert played(streamed, slot.db, tmp_path / "scratch", random.choice((7, 100, 10_000))) == wanted
+            assert played(streamed, slot.db, tmp_path / name, random.choice((7, 100, 10_000))) == wanted
 
 
 def test_large_transactions_side_by_side(copy: Copied, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +137,7 @@ def test_large_transactions_side_by_side(copy: Copied, monkeypatch: pytest.Monke
     copy.catches_up()
     copy.is_equal()
     assert copy.one("SELECT stream_txns > 0 FROM pg_stat_replication_slots WHERE slot_name = %s", copy.slot)
-    assert list((copy.state / "nodes" / "pg").iterdir()) == []
+    assert list((copy.state / "nodes" / "pg").glob("transaction-*")) == []
 
 
 def test_one_that_is_under_way_when_the_run_ends_comes_again(copy: Copied) -> None:
@@ -183,7 +183,7 @@ FAULTS = {
 @pytest.mark.parametrize("why", FAULTS)
 def test_blocks_that_do_not_fit_are_refused(tmp_path: Path, why: str) -> None:
     tables = Tables(lambda name: True, lambda name, columns: frozenset(), {})
-    taken = Transactions(tables, ScratchRows(tmp_path, Room(1 << 20)), 0, -1)
+    taken = Transactions(tables, ScratchRows(tmp_path, Room(1 << 20)), CatalogAnswers(tmp_path), 0, -1)
     messages = [xlog_head(1) + data for data in FAULTS[why]]
     with pytest.raises(RunFailed, match=why) as caught:
         list(taken.take(messages, None))  # type: ignore[arg-type]
@@ -192,5 +192,5 @@ def test_blocks_that_do_not_fit_are_refused(tmp_path: Path, why: str) -> None:
 
 def test_a_transaction_that_nobody_knows_is_rolled_back_without_a_trace(tmp_path: Path) -> None:
     tables = Tables(lambda name: True, lambda name, columns: frozenset(), {})
-    taken = Transactions(tables, ScratchRows(tmp_path, Room(1 << 20)), 0, -1)
+    taken = Transactions(tables, ScratchRows(tmp_path, Room(1 << 20)), CatalogAnswers(tmp_path), 0, -1)
     assert list(taken.take([xlog_head(1) + b"A\0\0\0\7\0\0\0\7"], None)) == []  # type: ignore[arg-type]

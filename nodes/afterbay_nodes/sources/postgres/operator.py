@@ -13,6 +13,7 @@ from afterbay.node import Outlet, ResumePoint, SourceContext, SourceOperator, Un
 from afterbay.schema import Json
 from afterbay.upstream import Upstream
 from afterbay_nodes.sources.postgres import ddl_trigger, publication, slot, start_checks
+from afterbay_nodes.sources.postgres.catalog_answers import CatalogAnswers
 from afterbay_nodes.sources.postgres.connection import Access, ConnectionLost, Server
 from afterbay_nodes.sources.postgres.lsn import lsn_number, lsn_text
 from afterbay_nodes.sources.postgres.origin import Origin
@@ -91,7 +92,8 @@ class PostgresOperator(SourceOperator):
         if self._done is None and context.resume is not None:
             self._tables.snapshot(self._plan.floors(), self._plan.end)
         scratch = ScratchRows(context.work_dir, Room(declared.transaction_limit))
-        self._transactions = Transactions(self._tables, scratch, self._position, self._promised)
+        self._answers = CatalogAnswers.read(context.work_dir, self._position)
+        self._transactions = Transactions(self._tables, scratch, self._answers, self._position, self._promised)
         self._stream: Stream | None = None
         self._cancelled = False
         self._upstream: Upstream | None = None  # as it was told last
@@ -133,6 +135,7 @@ class PostgresOperator(SourceOperator):
 
     def acknowledge(self, point: ResumePoint) -> None:
         self._confirmed = max(self._confirmed, lsn_number(str(point.cursor["lsn"])))
+        self._answers.needed_from = self._confirmed
         stream = self._stream
         if stream is not None:
             stream.confirm(self._confirmed)
