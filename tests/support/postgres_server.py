@@ -7,6 +7,8 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -83,6 +85,23 @@ class PostgresServer:
             timeout=120,
             **self._as,
         )
+
+    @property
+    def socket(self) -> Path:
+        """Where it listens."""
+        return self._folder / ".s.PGSQL.5432"
+
+    @contextmanager
+    def password_of(self, role: str) -> Iterator[None]:
+        """It wants a role's password for the length of the block."""
+        rules = self._folder / "data" / "pg_hba.conf"
+        before = rules.read_text()
+        for text in (f"local all {role} scram-sha-256\n{before}", before):
+            rules.write_text(text)
+            with psycopg.connect(self.uri("postgres"), autocommit=True) as db:
+                db.execute("SELECT pg_reload_conf()")
+            if text is not before:
+                yield
 
     def uri(self, database: str) -> str:
         """Where a database is."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
 from tests.support.copied import Copied, copied
+from tests.support.failed_run import failure
 from tests.support.postgres_server import PostgresServer
 
 
@@ -63,8 +66,68 @@ def test_many_in_one_transaction(copy: Copied) -> None:
 def test_a_drop_is_not_believed_of_a_table_that_is_there(copy: Copied) -> None:
     oid = copy.one("SELECT 't'::regclass::oid::int8")
     copy.db.execute(
-        "SELECT pg_logical_emit_message(true, 'afterbay.ddl', %s)", [f'{{"tag":"DROP TABLE","dropped":[{oid}]}}']
+        "SELECT pg_logical_emit_message(true, 'afterbay.ddl.' || last_value, %s) FROM _afterbay.seal",
+        [f'{{"tag":"DROP TABLE","dropped":[{oid}]}}'],
     )
     copy.db.execute("UPDATE t SET n = 5 WHERE id = 1")
     copy.catches_up()
     copy.is_equal()
+
+
+@pytest.fixture
+def stranger(copy: Copied) -> Iterator[psycopg.Connection[Any]]:
+    """A role that may do nothing but connect, as anybody may who has some job in the database."""
+    copy.db.execute("DROP ROLE IF EXISTS stranger")
+    copy.db.execute("CREATE ROLE stranger LOGIN")
+    with psycopg.connect(copy.uri.replace("afterbay@", "stranger@"), autocommit=True) as db:
+        yield db
+    copy.db.execute("DROP OWNED BY stranger")
+    copy.db.execute("DROP ROLE stranger")
+
+
+def test_what_a_stranger_says_is_not_heard(copy: Copied, stranger: psycopg.Connection[Any]) -> None:
+    """It would drop columns of the copy, or end the run for good."""
+    oid = copy.one("SELECT 't'::regclass::oid::int8")
+    said = f"""{{"tag": "ALTER TABLE", "tables": [{{"oid": {oid}, "schema": "public", "name": "t", "identity": "d",
+        "columns": [["id", 23, -1, 1, true, true, null]]}}]}}"""
+    for prefix in ("afterbay.ddl", "afterbay.ddl.", "afterbay.ddl.1", "afterbay.ddl.0", "afterbay.ddl.None"):
+        stranger.execute("SELECT pg_logical_emit_message(true, %s, %s)", [prefix, said])
+        stranger.execute("SELECT pg_logical_emit_message(true, %s, 'no JSON')", [prefix])
+    copy.db.execute("UPDATE t SET n = 5 WHERE id = 1")
+    copy.catches_up()
+    assert len(copy.statements("t")) == 1
+    copy.is_equal()
+    for question in (
+        "SELECT last_value FROM _afterbay.seal",
+        "SELECT nextval('_afterbay.seal')",
+        "SELECT _afterbay.told_ddl()",
+    ):
+        with pytest.raises(psycopg.Error):
+            stranger.execute(question)
+    assert stranger.execute("SELECT last_value FROM pg_sequences WHERE sequencename = 'seal'").fetchone() == (None,)
+
+
+def test_a_strangers_own_ddl_is_told(copy: Copied, stranger: psycopg.Connection[Any]) -> None:
+    """The triggers speak for everybody who may alter a table."""
+    copy.db.execute("ALTER TABLE t OWNER TO stranger")
+    # What runs with its owner's rights takes nothing of theirs for the catalog's.
+    stranger.execute("CREATE TEMPORARY TABLE pg_class AS SELECT * FROM pg_catalog.pg_class LIMIT 0")
+    stranger.execute("CREATE TEMPORARY TABLE pg_attribute AS SELECT * FROM pg_catalog.pg_attribute LIMIT 0")
+    stranger.execute("ALTER TABLE t ADD COLUMN theirs int DEFAULT 4")
+    copy.catches_up()
+    assert copy.statements("t")[-1].startswith("ALTER TABLE `public`.`t` ADD COLUMN `theirs` INT")
+    copy.is_equal()
+    copy.db.execute("ALTER TABLE t OWNER TO afterbay")
+
+
+def test_a_role_that_cannot_know_the_triggers_is_told(copy: Copied, stranger: psycopg.Connection[Any]) -> None:
+    copy.db.execute("ALTER ROLE stranger REPLICATION")
+    copy.db.execute("GRANT SELECT ON t TO stranger")
+    copy.file.write_text(copy.file.read_text().replace("postgresql://afterbay@", "postgresql://stranger@"))
+    error = failure(copy.catches_up)
+    assert [item.code for item in error.diagnostics] == ["postgres.ddl_trigger"]
+    copy.db.execute("GRANT USAGE ON SCHEMA _afterbay TO stranger")
+    copy.db.execute("GRANT SELECT ON SEQUENCE _afterbay.seal TO stranger")
+    copy.db.execute("ALTER TABLE t ADD COLUMN more int")
+    copy.catches_up()
+    assert len(copy.statements("t")) == 2

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from afterbay.errors import EnvironmentRefused
 from afterbay.telemetry import Telemetry
+from afterbay_nodes.sources.postgres import connection
 from tests.support.cli import afterbay
 from tests.support.copied import Copied, copied
 from tests.support.failed_run import failure
@@ -210,3 +212,23 @@ def test_a_lost_state_is_not_guessed(copy: Copied) -> None:
     done = afterbay("state", "rebuild", copy.file, "--from-store", "--yes", "--json", cwd=copy.folder)
     assert (done.exit_code, done.codes) == (2, ["rebuild.source"])
     assert "not which form each table had there" in done.data["diagnostics"][0]["message"]
+
+
+@pytest.mark.parametrize("which", ["slot", "snapshot"])
+def test_a_transaction_that_does_not_end_is_named(
+    tmp_path: Path, logical_postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    """The slot's own making waits for it, or (when there is a slot) that of the snapshot's."""
+    monkeypatch.setattr(connection, "LOCK_SECONDS", 1)
+    monkeypatch.setattr(connection, "SLOT_SECONDS", 1)
+    with copied(tmp_path, logical_postgres.database(), snapshot="initial") as copy:
+        copy.db.execute("CREATE TABLE t (id int PRIMARY KEY)")
+        if which == "snapshot":
+            copy.db.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", [copy.slot])
+        with psycopg.connect(copy.uri) as other:
+            other.execute("INSERT INTO t VALUES (1)")
+            error = failure(copy.catches_up)
+            assert error.code == "postgres.slot_waits"
+            assert f"process {other.info.backend_pid} of afterbay, idle in transaction" in str(error)
+        copy.catches_up()
+        copy.is_equal()

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 CONNECT_SECONDS: Final = 10
 STATEMENT_SECONDS: Final = 60
 LOCK_SECONDS: Final = 30
+SLOT_SECONDS: Final = 60
+"""For each transaction that is open when a snapshot's slot is made."""
 
 Row = tuple[Any, ...]
 
@@ -32,13 +34,19 @@ _SETTINGS: Final = {
 # Wrong password, no such role or database, no right to connect or replicate: no retry mends them.
 _PERMANENT: Final = re.compile(
     r"password authentication failed|role .* does not exist|database .* does not exist|no pg_hba\.conf entry|"
-    r"permission denied|no password supplied|must be superuser|must have the REPLICATION",
+    r"permission denied|no password supplied|must be superuser|must have the REPLICATION|"
+    r"certificate verify failed|does not match host name|root certificate file .* does not exist|"
+    r"server does not support SSL",
     re.IGNORECASE,
 )
 
 
 class ConnectionLost(Exception):
     """The server, or the way to it, is gone for now: what is under way is given up and tried again."""
+
+
+class TookTooLong(ConnectionLost):
+    """A statement, or its wait for a lock, was ended by its deadline. The connection is there."""
 
 
 class Access:
@@ -72,7 +80,7 @@ class Access:
 
     def replication(self) -> psycopg.Connection[Row]:
         """A connection that speaks the replication protocol; the caller closes it. Raises as `questions`."""
-        return self._connect("", replication="database")
+        return self._connect(f" -c lock_timeout={SLOT_SECONDS}s", replication="database")
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
@@ -91,7 +99,9 @@ class Access:
             return ConnectionLost(told)  # the slot is in use: by a process that is dead, or by one that is not
         if state[:2] in ("28", "3D") or state == "42501" or (lost and _PERMANENT.search(told)):
             return EnvironmentRefused("postgres.refused", f"the server refuses: {told}", place=self._place)
-        if lost or state[:2] in ("08", "53", "57", "58") or state == "55P03":
+        if state in ("57014", "55P03"):
+            return TookTooLong(told)
+        if lost or state[:2] in ("08", "53", "57", "58"):
             return ConnectionLost(told)
         return RunFailed("postgres.failed", f"the server says: {told}", place=self._place)
 

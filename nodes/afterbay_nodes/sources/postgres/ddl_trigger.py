@@ -4,8 +4,9 @@ pgoutput carries no DDL. With the triggers each one is a logical message within 
 table as it is behind it; without them a change is seen at the table's next row, and a drop or a rename without rows
 never. They serve all pipelines of a database.
 
-Anybody who may run `pg_logical_emit_message` can say such things. A description is corrected by the next row of the
-table, and a drop is believed only of a table that is not there any more.
+Anybody may run `pg_logical_emit_message`. So the prefix of what the triggers say ends in a number that nobody else can
+read (docs/adr/0109): the seal, kept in a sequence, which is not part of any stream. Of other messages not even the
+content is looked at. A drop is believed only of a table that is not there any more.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from typing import Final
 from afterbay_nodes.sources.postgres.connection import Server
 from afterbay_nodes.sources.postgres.pgoutput import Relation, RelationColumn, fault
 
-PREFIX: Final = "afterbay.ddl"
+PREFIX: Final = "afterbay.ddl."
+"""Behind it stands the seal."""
 
+# With its owner's rights: `pg_temp` comes last in the path, where a stranger's tables hide none of the catalog's.
 _FUNCTION: Final = """\
 CREATE OR REPLACE FUNCTION _afterbay.told_ddl() RETURNS event_trigger LANGUAGE plpgsql
-SET search_path = pg_catalog SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET timezone = 'UTC'
-SET extra_float_digits = '3' SET bytea_output = 'hex' AS $body$
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres'
+SET timezone = 'UTC' SET extra_float_digits = '3' SET bytea_output = 'hex' AS $body$
 DECLARE
   said json;
 BEGIN
@@ -50,12 +53,15 @@ BEGIN
     HAVING count(*) > 0;
   END IF;
   IF said IS NOT NULL THEN
-    PERFORM pg_logical_emit_message(true, 'afterbay.ddl', said::text);
+    PERFORM pg_logical_emit_message(true, 'afterbay.ddl.' || last_value, said::text) FROM _afterbay.seal;
   END IF;
 END $body$
 """
 CREATION: Final = (
     "CREATE SCHEMA IF NOT EXISTS _afterbay",
+    "CREATE SEQUENCE IF NOT EXISTS _afterbay.seal",
+    "SELECT setval('_afterbay.seal', ('x' || left(md5(gen_random_uuid()::text), 15))::bit(60)::bigint + 1) "
+    "FROM _afterbay.seal WHERE NOT is_called",
     _FUNCTION,
     "CREATE EVENT TRIGGER afterbay_ddl ON ddl_command_end EXECUTE FUNCTION _afterbay.told_ddl()",
     "CREATE EVENT TRIGGER afterbay_drop ON sql_drop EXECUTE FUNCTION _afterbay.told_ddl()",
@@ -66,8 +72,17 @@ REMOVAL: Final = (
     "DROP SCHEMA IF EXISTS _afterbay CASCADE",
 )
 _THERE: Final = """\
-SELECT count(*) FROM pg_catalog.pg_event_trigger
+SELECT count(*) = 2 AND EXISTS (
+  SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE n.nspname = '_afterbay' AND c.relname = 'seal' AND c.relkind = 'S')
+FROM pg_catalog.pg_event_trigger
 WHERE evtname IN ('afterbay_ddl', 'afterbay_drop') AND evtenabled IN ('O', 'A')
+"""
+_SEAL: Final = "SELECT last_value FROM _afterbay.seal"
+_READABLE: Final = """\
+SELECT pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_sequence_privilege(c.oid, 'SELECT')
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = '_afterbay' AND c.relname = 'seal' AND c.relkind = 'S'
 """
 _ANY: Final = """\
 SELECT EXISTS (SELECT FROM pg_catalog.pg_event_trigger WHERE evtname IN ('afterbay_ddl', 'afterbay_drop'))
@@ -107,8 +122,18 @@ class ToldDdl:
 
 
 def are_there(server: Server) -> bool:
-    """True if both triggers are there and enabled."""
-    return bool(server.value(_THERE) == 2)
+    """True if both triggers are there and enabled, and their seal."""
+    return bool(server.value(_THERE))
+
+
+def prefix(server: Server) -> str | None:
+    """What the triggers' messages begin with; None if there are none, or the role may not read their seal."""
+    return f"{PREFIX}{server.value(_SEAL)}" if may_read(server) else None
+
+
+def may_read(server: Server) -> bool:
+    """True if the seal is there and the role may read it."""
+    return bool(server.value(_READABLE))
 
 
 def any_are_there(server: Server) -> bool:
@@ -139,7 +164,7 @@ def parse(content: bytes, lsn: int) -> ToldDdl:
             tuple(int(oid) for oid in said.get("dropped") or ()),
         )
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise fault(f"a message {PREFIX!r} is not what the event triggers write", lsn) from error
+        raise fault(f"a message {PREFIX + '…'!r} is not what the event triggers write", lsn) from error
 
 
 def _table(item: dict[str, object]) -> ToldTable:

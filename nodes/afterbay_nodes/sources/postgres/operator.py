@@ -182,6 +182,7 @@ class PostgresOperator(SourceOperator):
         self._tables.sees_new_tables = publication.is_for_all(server, declared.published_as)
         if declared.ddl_trigger and not ddl_trigger.are_there(server):
             ddl_trigger.create(server)
+        self._transactions.ddl_prefix = ddl_trigger.prefix(server)
         if self._position == 0:
             found = slot.find(server, declared.slot)
             self._position = slot.create(server, declared.slot) if found is None else found.confirmed
@@ -228,7 +229,8 @@ class PostgresOperator(SourceOperator):
         room = len(self._plan.tables) + len(tables) + 1
         # The numbers below the new position that the tables take are above all that were taken before.
         server.rows("SELECT pg_catalog.pg_logical_emit_message(false, %s, repeat(' ', %s))", [_ROOM, room])
-        snapshot = Snapshot(self._access, f"{self._declared.slot[:40]}_snapshot_{secrets.token_hex(4)}")
+        with slot.in_time(server):
+            snapshot = Snapshot(self._access, f"{self._declared.slot[:40]}_snapshot_{secrets.token_hex(4)}")
         try:
             begun = len(self._plan.tables) > done
             oids = [table.oid for table in tables] if self._new is None else self._new

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
-from afterbay.errors import RunFailed
+from afterbay.errors import EnvironmentRefused, RunFailed
+from afterbay.printable import visible
 from afterbay.upstream import Upstream
-from afterbay_nodes.sources.postgres.connection import ConnectionLost, Server
+from afterbay_nodes.sources.postgres.connection import ConnectionLost, Server, TookTooLong
 from afterbay_nodes.sources.postgres.lsn import lsn_number, lsn_text
 
 _FOUND = """\
@@ -19,6 +23,16 @@ _STATE = """\
 SELECT active, COALESCE(wal_status, ''), pg_catalog.pg_current_wal_lsn() - confirmed_flush_lsn
 FROM pg_catalog.pg_replication_slots WHERE slot_name = %s
 """
+# Who has a number, by the locks: other roles' activity is hidden from a role that is not privileged.
+_OPEN = """\
+SELECT l.pid, a.usename::text, a.state,
+  pg_catalog.date_trunc('second', pg_catalog.clock_timestamp() - a.xact_start)::text
+FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+WHERE l.locktype = 'transactionid' AND l.granted AND l.mode = 'ExclusiveLock'
+  AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
+ORDER BY a.xact_start
+"""
+MOST_TOLD: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +77,37 @@ def upstream(server: Server, name: str) -> Upstream:
 
 
 def create(server: Server, name: str) -> int:
-    """Makes the slot; gives the position where its stream begins. Waits for the transactions that are open."""
-    return lsn_number(server.value("SELECT lsn::text FROM pg_create_logical_replication_slot(%s, 'pgoutput')", [name]))
+    """Makes the slot; gives the position where its stream begins. Raises as `in_time` does."""
+    with in_time(server):
+        made = server.value("SELECT lsn::text FROM pg_create_logical_replication_slot(%s, 'pgoutput')", [name])
+    return lsn_number(made)
+
+
+@contextmanager
+def in_time(server: Server) -> Iterator[None]:
+    """Around the making of a slot, which waits for all transactions that are open, and has a deadline.
+
+    Raises EnvironmentRefused `postgres.slot_waits`, which names them.
+    """
+    try:
+        yield
+    except TookTooLong as late:
+        found = server.rows(_OPEN)
+        if not found:
+            raise
+        told = "; ".join(
+            f"process {pid or '(prepared)'}"
+            + (f" of {visible(role)}" if role else "")
+            + (f", {visible(state)}" if state else "")
+            + (f", for {age}" if age else "")
+            for pid, role, state, age in found[:MOST_TOLD]
+        )
+        more = f" and {len(found) - MOST_TOLD} more" if len(found) > MOST_TOLD else ""
+        raise EnvironmentRefused(
+            "postgres.slot_waits",
+            f"a replication slot waits for the transactions that are open, and they do not end: {told}{more}",
+            hint="run again when they are over, or end them: SELECT pg_terminate_backend(process)",
+        ) from late
 
 
 def require(server: Server, name: str, resume: int) -> Slot:

@@ -116,6 +116,16 @@ def look(server: Server, wanted: Wanted) -> tuple[list[FoundTable], list[Diagnos
                 field="ddl_trigger",
             )
         )
+    elif wanted.ddl_trigger and ddl_trigger.are_there(server) and not ddl_trigger.may_read(server):
+        findings.append(
+            Diagnostic(
+                "postgres.ddl_trigger",
+                "the event triggers are there, and the role may not read the number that their messages are known by",
+                Place(node=wanted.node),
+                "GRANT USAGE ON SCHEMA _afterbay TO the pipeline's role; GRANT SELECT ON SEQUENCE _afterbay.seal TO it",
+                field="ddl_trigger",
+            )
+        )
     if server.version >= OLDEST and wanted.streams:
         findings += _of_publication(server, tables, wanted)
     return tables, findings

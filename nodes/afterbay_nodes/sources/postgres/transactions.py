@@ -110,6 +110,7 @@ class Transactions:
     ) -> None:
         self.skip_below = skip_below
         self._skip_through = skip_through
+        self.ddl_prefix: str | None = None  # of the messages that tell schema changes, if they can be believed
         self.repeated = 0
         self._tables = tables
         self._scratch = scratch
@@ -229,7 +230,7 @@ class Transactions:
                 return self._finish(commit, lsn, facts)
             case Relation() | Truncate() as message:
                 self._tell(message, lsn, facts)
-            case Message(transactional=True, prefix=ddl_trigger.PREFIX) as message:
+            case Message(transactional=True) as message if message.prefix == self.ddl_prefix:
                 self._tell(message, lsn, facts)
         return None
 
