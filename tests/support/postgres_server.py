@@ -96,12 +96,14 @@ class PostgresServer:
         """It wants a role's password for the length of the block."""
         rules = self._folder / "data" / "pg_hba.conf"
         before = rules.read_text()
-        for text in (f"local all {role} scram-sha-256\n{before}", before):
-            rules.write_text(text)
-            with psycopg.connect(self.uri("postgres"), autocommit=True) as db:
-                db.execute("SELECT pg_reload_conf()")
-            if text is not before:
+        with psycopg.connect(self.uri("postgres"), autocommit=True) as db:
+            rules.write_text(f"local all {role} scram-sha-256\n{before}")
+            db.execute("SELECT pg_reload_conf()")
+            try:
                 yield
+            finally:
+                rules.write_text(before)
+                db.execute("SELECT pg_reload_conf()")
 
     def uri(self, database: str) -> str:
         """Where a database is."""

@@ -1,4 +1,4 @@
-"""How the server is reached: passwords out of files, and TLS that is checked; what cannot be is told, without secrets."""
+"""How the server is reached: passwords out of files, and TLS that is checked; secrets are told to nobody."""
 
 from __future__ import annotations
 
