@@ -16,6 +16,10 @@ from afterbay_nodes.sources.postgres.catalog_answers import CatalogAnswers
 from afterbay_nodes.sources.postgres.scratch_rows import Room, ScratchRows
 from afterbay_nodes.sources.postgres.tables import Tables
 from afterbay_nodes.sources.postgres.transactions import Transactions
+from tests.reader.bucket import read_bucket
+from tests.reader.csv_rows import CsvDialect
+from tests.reader.paths import StoreShape
+from tests.support.cli import dies
 from tests.support.copied import Copied, copied
 from tests.support.pgoutput_bytes import xlog_head
 from tests.support.played import played
@@ -194,3 +198,28 @@ def test_a_transaction_that_nobody_knows_is_rolled_back_without_a_trace(tmp_path
     tables = Tables(lambda name: True, lambda name, columns: frozenset(), {})
     taken = Transactions(tables, ScratchRows(tmp_path, Room(1 << 20)), CatalogAnswers(tmp_path), 0, -1)
     assert list(taken.take([xlog_head(1) + b"A\0\0\0\7\0\0\0\7"], None)) == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("step", ["link:1:after", "commit:3:before", "link:2:after"])
+def test_dies_while_one_that_was_streamed_is_stored(
+    tmp_path: Path, logical_postgres: PostgresServer, step: str
+) -> None:
+    sink = {"file_size": "16KiB", "flush_interval": "50ms"}
+    with copied(tmp_path, logical_postgres.database(), sink, streaming=True) as copy:
+        for table in ("t", "u"):
+            copy.db.execute(f"CREATE TABLE {table} (id int PRIMARY KEY, n bigint, name text)")
+        copy.catches_up()
+        with psycopg.connect(copy.uri) as first, psycopg.connect(copy.uri) as second:
+            first.execute(ROWS.format(table="t", first=1, last=1500))
+            second.execute(ROWS.format(table="u", first=1, last=1500))
+            first.execute("SAVEPOINT a")
+            first.execute("DELETE FROM t")
+            first.execute("ROLLBACK TO a")
+            first.execute("UPDATE t SET n = 0 WHERE id % 2 = 0")
+        dies(step, "run", copy.file, cwd=tmp_path)
+        assert not list((copy.state / "nodes" / "pg").glob("transaction-*"))
+        copy.catches_up()
+        copy.is_equal()
+        bucket = read_bucket(copy.lake, StoreShape("csv"), CsvDialect(commit_ts=True))
+        assert len(bucket.rows("public", "t")) == 1500 + 750
+        assert len(bucket.rows("public", "u")) == 1500
