@@ -113,7 +113,13 @@ class NastyLog:
 @cache
 def nasty_log(rows: int = ROWS, seed: int = 20260102) -> NastyLog:
     """The log of `rows` row messages. Made once a process for each seed."""
-    return _Maker(rows, seed).make()
+    return _Maker(rows, seed, _STEPS).make()
+
+
+@cache
+def small_log(rows: int, seed: int) -> NastyLog:
+    """A log of a few tables with a DDL of each way to travel: for tests that run it many times."""
+    return _Maker(rows, seed, _SMALL_STEPS).make()
 
 
 @dataclass(slots=True)
@@ -166,9 +172,10 @@ def _quoted(name: Name) -> str:
 class _Maker:
     """Makes one log. Owns the upstream's state, the lines, and the expectation."""
 
-    def __init__(self, rows: int, seed: int) -> None:
+    def __init__(self, rows: int, seed: int, steps: Sequence[tuple[Any, ...]]) -> None:
         self._rng = Random(seed)
         self._rows = rows
+        self._todo = steps
         self._lines: list[bytes] = []
         self._tables: dict[Name, _Table] = {}
         self._wanted: dict[Name, list[WantedVersion]] = {}
@@ -181,12 +188,13 @@ class _Maker:
 
     def make(self) -> NastyLog:
         steps = self._steps()
+        creates = sum(kind in ("create", "create_database") for kind, *_ in self._todo[:7])
         self._tables[OLD] = _Table(OLD, COLUMNS[OLD])
         self._wanted[OLD] = [WantedVersion(None, "", 0, COLUMNS[OLD])]
-        count = len(_STEPS)
+        count = len(self._todo)
         for number in range(count + 1):
             # The first steps create the tables: a few rows of the table that was there before lie between them.
-            until = self._rows * number // count if number >= _CREATES else 3 * number
+            until = self._rows * number // count if number >= creates else 3 * number
             self._rows_until(min(until, self._rows))
             if number < count:
                 next(steps)
@@ -195,7 +203,7 @@ class _Maker:
             tuple(self._lines),
             self._wanted,
             tuple(self._databases),
-            {HISTORY: EVENTS},
+            {step[2]: step[1] for step in self._todo if step[0] == "rename"},
             self._made,
             self._repeats,
             self._ddls,
@@ -357,7 +365,7 @@ class _Maker:
     # -- the DDLs
 
     def _steps(self) -> Iterator[None]:
-        for kind, name, *more in _STEPS:
+        for kind, name, *more in self._todo:
             getattr(self, f"_step_{kind}")(name, *more)
             yield
 
@@ -436,4 +444,9 @@ _STEPS: tuple[tuple[Any, ...], ...] = (
     ("drop", COPY),
     ("create", COPY, RECREATED),
 )
-_CREATES = 7
+_SMALL_STEPS = (
+    *(("create", name, COLUMNS[name]) for name in (ORDERS, BLOBS)),
+    next(step for step in _STEPS if step[:2] == ("alter", ORDERS)),
+    ("truncate", BLOBS),
+    ("rename", ORDERS, COPY),
+)

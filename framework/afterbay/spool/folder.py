@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from afterbay.durable import sync_folder
 from afterbay.errors import EnvironmentRefused, Place
 from afterbay.printable import visible
 
@@ -52,6 +53,8 @@ class Folder:
             lock = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
             try:
                 _lock(path, lock)
+                # Before any other name: a folder that a loss of power leaves without its lock is a stranger's (I10).
+                sync_folder(path)
                 # Listed again: only now can no other spool be adding to it.
                 for name in sorted(_own_names(path) - {LOCK_FILE}):
                     (path / name).unlink()

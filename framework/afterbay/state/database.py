@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from sqlite_utils import Database
 
+from afterbay.durable import make_folder, sync_folder
 from afterbay.errors import AfterbayError, EnvironmentRefused, RunFailed
 from afterbay.foreign_sqlite import LARGEST_VALUE, code_in_schema, distrust
 from afterbay_migrations.checkpoint import CHECKPOINT, STEPS
@@ -50,32 +50,14 @@ def connect(path: Path) -> sqlite3.Connection:
 
 def create_directory(directory: Path) -> None:
     """Makes the directory and its missing parents, each durable in the one above it. Raises EnvironmentRefused."""
-    missing: list[Path] = []
-    at = directory
     try:
-        while not at.exists():
-            missing.append(at)
-            at = at.parent
-        for path in reversed(missing):
-            path.mkdir(exist_ok=True)
-            sync_directory(path.parent)
-        if not directory.is_dir():
-            raise NotADirectoryError(20, "it is not a directory")
+        make_folder(directory)
     except OSError as error:
         raise EnvironmentRefused(
             "state.folder",
             f"the state directory {directory} cannot be made: {error.strerror}",
             hint="choose a directory that the pipeline's user may write (`state:` or --state)",
         ) from error
-
-
-def sync_directory(directory: Path) -> None:
-    """Makes the names in `directory` durable."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def open_database(directory: Path, connector: Connect = connect) -> sqlite3.Connection:
@@ -99,7 +81,7 @@ def open_database(directory: Path, connector: Connect = connect) -> sqlite3.Conn
         database = Database(connection, execute_plugins=False)
         refuse_newer((step.name for step in CHECKPOINT.applied(database)), directory)
         CHECKPOINT.apply(database)
-        sync_directory(directory)
+        sync_folder(directory)
     except sqlite3.Error as error:
         connection.close()
         raise refusal(error, directory) from error

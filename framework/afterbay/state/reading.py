@@ -64,6 +64,9 @@ def reading(directory: Path) -> Iterator[Reading]:
                 raise absent(directory)
             yield Reading(connection, lock, migrations)
     except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_ROLLBACK:
+            # A rollback journal is there only until the new file is switched to WAL: its making was cut off.
+            raise absent(directory) from error
         raise refusal(error, directory) from error
     except UNREADABLE_ROW as error:
         raise unreadable(error, directory) from error

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from afterbay.clock import Clock
 from afterbay.compile.plan import Plan, PlanNode
+from afterbay.durable import sync_folder
 from afterbay.errors import EnvironmentRefused, PipelineInvalid, Place
 from afterbay.messages import ChangeBatch
 from afterbay.node import Source
@@ -37,7 +38,6 @@ from afterbay.state.database import (
     create_directory,
     open_database,
     refusal,
-    sync_directory,
 )
 from afterbay.state.reset import PARTS, locked, set_aside
 
@@ -90,7 +90,7 @@ def rebuild(plan: Plan, clock: Clock, say: Callable[[str], None]) -> Rebuilt:
         backup = set_aside(plan.state_dir, clock, backup=True) if there else None
         (new / DATABASE_FILE).rename(plan.state_dir / DATABASE_FILE)
         shutil.rmtree(new)
-        sync_directory(plan.state_dir)
+        sync_folder(plan.state_dir)
     return Rebuilt(plan.state_dir, backup, checkpoints, told, tuple(_unknown(ways, told)))
 
 

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from afterbay.clock import Clock
+from afterbay.durable import sync_folder
 from afterbay.errors import EnvironmentRefused
-from afterbay.state.database import DATABASE_FILE, sync_directory
+from afterbay.state.database import DATABASE_FILE
 from afterbay.state.lock import DirectoryLock
 from afterbay.state.reading import absent
 
@@ -54,13 +55,13 @@ def set_aside(directory: Path, clock: Clock, *, backup: bool) -> Path | None:
         if not backup:
             for part in reversed(parts):
                 part.unlink()
-            sync_directory(directory)
+            sync_folder(directory)
             return None
         kept = _dated(directory, clock)
         for part in parts:
             part.rename(kept / part.name)
-        sync_directory(kept)
-        sync_directory(directory)
+        sync_folder(kept)
+        sync_folder(directory)
     except OSError as error:
         raise EnvironmentRefused(
             "state.folder",

@@ -17,6 +17,7 @@ from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 
+from afterbay.durable import make_folder
 from afterbay.errors import EnvironmentRefused, RunFailed
 from afterbay_nodes.storage.local_file import Draft, NamedDraft, Reader, UnnamedDraft
 from afterbay_nodes.storage.local_tree import PLANTED, Folder, Tree, judge, unmakeable
@@ -48,7 +49,7 @@ class LocalStore:
     def check(self) -> None:
         """See `ObjectStore.check`."""
         try:
-            self._tree.root.mkdir(parents=True, exist_ok=True)
+            make_folder(self._tree.root)  # I1: a root whose name is lost takes every object with it
             self._draft(self._tree.descriptor(), [memoryview(b"afterbay")]).close()
             scratch = self._tree.make(HIDDEN)
             try:
