@@ -10,7 +10,7 @@ from tests.crash.warm import WarmRuns, memory_folder
 from tests.support.nasty_log import small_log
 
 POINTS = 60
-PARTS = 4
+PARTS = 2
 
 
 @pytest.mark.parametrize("part", range(PARTS))

@@ -19,7 +19,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
 
+from afterbay.cli import main
 from tests.support.cli import REPOSITORY
+from tests.support.nasty_log import small_log
+from tests.support.nasty_pipeline import csv_pipeline
 from tests.support.store_servers import absent
 
 SECONDS = 60
@@ -100,21 +103,16 @@ def _child(arguments: Sequence[str], cwd: str, said: str, ready: int, gate: int)
     os.close(ready)
     if not os.read(gate, 1):
         return 125  # nobody waits for it any more
-    from afterbay.cli import main
-
     sys.argv = ["afterbay", *arguments]
     return main()
 
 
 def _serve() -> None:
-    import afterbay_nodes.encoders.encode_csv
-    import afterbay_nodes.sinks.cloud_storage
-    import afterbay_nodes.sinks.storage_sink
-    import afterbay_nodes.sources.change_log
-    import afterbay_nodes.sources.log_player
-    import afterbay_nodes.storage.local
-    import afterbay_nodes.transforms.spool  # noqa: F401
-
+    with memory_folder() as folder:
+        log = small_log(6, 1)
+        pipeline = csv_pipeline(folder, log.write(folder / "events.jsonl"))
+        sys.argv = ["afterbay", "run", str(pipeline.file), "--quiet"]
+        assert main() == 0  # every module that a run needs is there now, and every thread has ended
     for line in sys.stdin:
         run = json.loads(line)
         gate, opens = os.pipe()
