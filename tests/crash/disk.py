@@ -19,6 +19,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -109,25 +110,26 @@ class Recording:
 
     def killed(self, moment: int) -> Recording:
         """The process alone died at `moment`: everything is as it was, and as safe as it was. The next run goes on."""
-        again: dict[Step, Step] = {}
-        for step in self.steps:
-            if step.done <= moment:
-                safe = step.safe if step.safe is not None and step.safe <= moment else None
-                after = None if step.after is None else again[step.after]
-                again[step] = replace(step, safe=safe, after=after)
-        names: dict[Folder, dict[str, File | Folder]] = {}
-        for step in again:
-            target = step.target
-            if isinstance(target, Folder):
-                _rename(names.setdefault(target, dict(target.before)), step)
+        again = deepcopy(self)
+        again.steps = [step for step in again.steps if step.done <= moment]
+        again.syncs = [at for at in again.syncs if at <= moment]
+        again.first = moment + 1
+        names = {folder: dict(folder.before) for folder in _standing(again.root)}
+        sizes: dict[File, int] = {}
+        for step in again.steps:
+            step.safe = step.safe if step.safe is not None and step.safe <= moment else None
+            if isinstance(step.inner, Folder):
+                names.setdefault(step.inner, dict(step.inner.before))
+            if isinstance(step.target, Folder):
+                _rename(names[step.target], step)
             else:
-                target.size = step.offset + len(step.data) if step.kind == "write" else step.offset
+                least = 0 if step.kind == "size" else sizes.get(step.target, len(step.target.before))
+                sizes[step.target] = max(least, step.offset + len(step.data))
         for folder, inner in names.items():
             folder.names = inner
-        for step in again:  # folders that were made later
-            if isinstance(step.inner, Folder) and step.inner not in names:
-                step.inner.names = dict(step.inner.before)
-        return Recording(self.root, list(again.values()), [at for at in self.syncs if at <= moment], moment + 1)
+        for file, size in sizes.items():
+            file.size = size
+        return again
 
     def unsynced(self, what: re.Pattern[str]) -> Recording:
         """As if no fsync had ever covered these steps: a file's path for its bytes, `folder: name` for a name in it.
@@ -142,6 +144,14 @@ class Recording:
             after = None if step.after is None else steps[step.after]
             steps[step] = replace(step, safe=None if skipped else step.safe, after=after)
         return Recording(self.root, list(steps.values()), self.syncs, self.first)
+
+
+def _standing(folder: Folder) -> Iterator[Folder]:
+    """The folders that were there before the run."""
+    yield folder
+    for inner in folder.before.values():
+        if isinstance(inner, Folder):
+            yield from _standing(inner)
 
 
 def _targets(folder: Folder, path: str) -> Iterator[tuple[File | Folder, str]]:

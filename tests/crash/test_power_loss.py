@@ -23,14 +23,15 @@ def warm() -> Iterator[WarmRuns]:
         yield runs
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def told() -> Iterator[Story]:
     with memory_folder() as folder:
         yield story(folder, small_log(24, 3))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def recording(told: Story, warm: WarmRuns) -> Recording:
+    """Of what runs in the folder of `told`, where every test lays out what it needs."""
     return record(told, warm)
 
 

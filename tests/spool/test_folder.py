@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from afterbay.errors import EnvironmentRefused
+from afterbay.spool import folder as folder_module
 from afterbay.spool.folder import Folder
 from tests.support.spool import opened, rows
 
@@ -137,3 +138,14 @@ def test_a_catalog_that_cannot_be_made_gives_the_folder_back(tmp_path: Path, mon
     with opened(tmp_path / "spool"):
         pass
     assert rows(tmp_path / "spool", "select name from _sqlite_migrations") == [("m0001_initial",)]
+
+
+def test_the_lock_is_on_the_disk_before_any_other_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loss of power may leave any of the names that were not synced: without its lock it would be a stranger's."""
+    synced: list[list[str]] = []
+    monkeypatch.setattr(
+        folder_module, "sync_folder", lambda path: synced.append([item.name for item in path.iterdir()])
+    )
+    with opened(tmp_path / "spool"):
+        pass
+    assert synced == [["spool.lock"]]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import sqlite3
+from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -111,3 +114,19 @@ def test_what_a_dead_run_could_not_reach_is_no_news(tmp_path: Path) -> None:
     again = Run(tmp_path)
     assert read_status(tmp_path).outages == {}
     again.state.close()
+
+
+def test_a_state_whose_making_was_cut_off_is_absent(tmp_path: Path) -> None:
+    """Its first transactions have a rollback journal, which a reader may not play back."""
+    making, left = tmp_path / "making", tmp_path / "left"
+    making.mkdir()
+    with closing(sqlite3.connect(making / "checkpoint.db", isolation_level=None)) as connection:
+        connection.execute("pragma cache_size = 1")
+        connection.execute("create table t (x)")
+        connection.execute("begin")
+        connection.executemany("insert into t values (?)", ((bytes(4000),) for _ in range(50)))
+        shutil.copytree(making, left)
+    assert (left / "checkpoint.db-journal").stat().st_size > 0
+    with pytest.raises(EnvironmentRefused) as refused:
+        read_status(left)
+    assert refused.value.code == "state.absent"
