@@ -239,10 +239,14 @@ class Run:
         return True
 
     def _stuck(self) -> str:
-        """The threads of this run that still live, with their stacks; the pools that nodes own are known by name."""
+        """The threads of this run that still live, with their stacks; the pools that nodes own are known by name.
+
+        The state's is among them: a disk, or a source that is told what is stored, may hang there (I9).
+        """
         names = (f"{self.plan.name}/closing", *(f"{node.name}/" for node in self.plan.nodes))
         frames = sys._current_frames()
         own = [thread for thread in threading.enumerate() if thread.name.startswith(names) and thread.ident in frames]
+        own.append(self._state.thread)
         told = [self._scope.stuck(), *(stack_of(thread, frames) for thread in own)]
         return "\n".join(dict.fromkeys(text for text in told if text))
 

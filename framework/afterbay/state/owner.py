@@ -83,6 +83,11 @@ class Owner:
         self._checkpoints = dict(checkpoints)
         self._thread = threading.Thread(target=self._serve, name="afterbay/state", daemon=False)
 
+    @property
+    def thread(self) -> threading.Thread:
+        """The thread, for whoever asks what it is doing."""
+        return self._thread
+
     def run(self) -> None:
         """Starts the thread."""
         self._thread.start()

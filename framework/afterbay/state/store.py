@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -130,6 +131,11 @@ class State:
             self._owner.call(lambda tables: tables.identify(renewed))
         self._started = True
         self._owner.listen(ledgers, on_checkpoint, on_failure)
+
+    @property
+    def thread(self) -> threading.Thread:
+        """The owner's thread, which commits and tells sources what is stored: for a report of what is stuck."""
+        return self._owner.thread
 
     def claim(self, sink: str, *, adopted: int | None = None, mark: str = "") -> None:
         """The sink has looked at its root and takes it: from now on the state is not `fresh`. Before its first write
