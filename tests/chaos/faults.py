@@ -13,6 +13,9 @@ from tests.support.points import POINTS, Deed, Fault
 HOW_OFTEN = {"disk.writev": 150, "disk.fsync": 150, "disk.fdatasync": 60, "disk.pwritev": 60, "store.head": 20}
 """Calls of a point among which a fault is put; 40 for the others."""
 
+CORE = ("store.put", "store.replace", "state.begin", "state.finish", "state.commit", "source.acknowledge")
+"""The steps whose order the proofs are about: half of the faults at a point are put there."""
+
 NETWORK = (
     NetworkFault.LOSE_ANSWER,
     NetworkFault.REFUSE,
@@ -45,9 +48,10 @@ class Ending:
 class LifePlan:
     """All that is drawn for one life. `network`: one request in `rarity` is spoilt; 0: none.
 
-    `follow`: the log grows while the process runs, and it does not end by itself. `damage`: what becomes of the files
-    of the spool meanwhile (`segment` or `catalog`; "": nothing). `lose_state`: checkpoint.db is lost before it starts,
-    and rebuilt from the store. `late`: what the network held back is delivered when it has run that long (0: before).
+    `late`: what the network held back is delivered when it has run that long (0: before). `follow`: the log grows while
+    the process runs, and it does not end by itself. `damage`: what becomes of the files of the spool meanwhile
+    (`segment` or `catalog`; "": nothing). `lose_state`: checkpoint.db is lost before it starts, and rebuilt from the
+    store. `peaceful`: it is left alone.
     """
 
     orders: Orders
@@ -58,11 +62,12 @@ class LifePlan:
     follow: bool = False
     damage: str = ""
     lose_state: bool = False
+    peaceful: bool = False
 
 
 def peace() -> LifePlan:
-    """The last life: nothing happens to it."""
-    return LifePlan(Orders(), Ending())
+    """The last life: nothing happens to it, and it has time."""
+    return LifePlan(Orders(), Ending(), peaceful=True)
 
 
 def draw(random: Random, *, may_lose_state: bool) -> LifePlan:
@@ -70,7 +75,7 @@ def draw(random: Random, *, may_lose_state: bool) -> LifePlan:
     faults: list[Fault] = []
     kind = random.choices(("point", "passing", "none"), (5, 3, 3))[0]
     if kind == "point":
-        point = random.choice(list(POINTS))
+        point = random.choice(CORE if random.random() < 0.5 else list(POINTS))
         deed: Deed = random.choices(("kill", "raise", "hang"), (6, 2, 1))[0]  # type: ignore[assignment]
         number = _number(random, point)
         faults.append(Fault(point, number, random.choice(("before", "after")), deed))

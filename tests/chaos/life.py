@@ -6,20 +6,19 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.faults import LifePlan
-from tests.conftest import WITHOUT_PANDAS
-from tests.support.cli import REPOSITORY
+from tests.support.faulty_process import environment
 
 TICK = 0.02
 STOP = 6.0  # seconds that a drain may take
-LONGEST = 20.0  # seconds after which a life is drained from outside
-PATIENCE = 10.0  # seconds beyond the drain's, until a process that does not end is a violation
+LONGEST = 20.0  # seconds after which a life under faults is drained from outside
+LAST = 180.0  # … and one that is left alone
+PATIENCE = 45.0  # seconds beyond the drain's, until a process that does not end is a violation
 HUNG = 1.0  # seconds that a thread hangs before the run is drained
 
 
@@ -70,8 +69,7 @@ class Life:
         errors = self._folder / "stderr.txt"
         for left in (fired, self._begun):
             left.unlink(missing_ok=True)
-        orders = self._plan.orders.write(self._folder / "orders.json")
-        command = [sys.executable, "-m", "tests.support.faulty_process", str(orders), "run", str(self._pipeline)]
+        command = self._plan.orders.command(self._folder, "run", self._pipeline)
         command += ["--json", "--quiet", "--stop-timeout", f"{STOP:.0f}s"]
         command += ["--until", "forever"] if self._plan.follow else []
         began = time.monotonic()
@@ -102,6 +100,7 @@ class Life:
         """Ends it as planned. -> whether it had to be killed because it did not end."""
         ending, hung_at = self._plan.ending, 0.0
         begun: float | None = None
+        longest = LAST if self._plan.peaceful else LONGEST
         drained_at = again_at = 0.0
         while process.poll() is None:
             now = time.monotonic() - began
@@ -117,7 +116,7 @@ class Life:
             if not hung_at and fired.exists() and fired.read_bytes().startswith(b"hang"):
                 hung_at = now
             ends = ending.signal == "TERM" and at >= ending.seconds
-            if not drained_at and (ends or now > LONGEST or (hung_at and now > hung_at + HUNG)):
+            if not drained_at and (ends or now > longest or (hung_at and now > hung_at + HUNG)):
                 drained_at = now
                 self._signalled = True
                 process.send_signal(signal.SIGTERM)
@@ -159,12 +158,6 @@ class Life:
             return False
         found[-1].unlink(missing_ok=True)
         return True
-
-
-def environment() -> dict[str, str]:
-    """Of a process that runs the pipeline: it finds the tests, and no pandas. What PYTHONPATH has goes first."""
-    path = [*filter(None, [os.environ.get("PYTHONPATH")]), str(REPOSITORY), str(WITHOUT_PANDAS)]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(path)}
 
 
 def _code(out: bytes) -> str:

@@ -12,7 +12,7 @@ from random import Random
 from tests.chaos import faults
 from tests.chaos.checker import Checker, Marks, Violation, acknowledged, checkpoints, describe, spool_left
 from tests.chaos.faults import LifePlan, Network
-from tests.chaos.life import Death, Life, environment
+from tests.chaos.life import Death, Life
 from tests.chaos.scenario import Flow, Scenario
 from tests.chaos.stores import FileRoot, Root, S3Root, Servers, network
 from tests.chaos.tally import Tally
@@ -20,6 +20,7 @@ from tests.chaos.upstream import Upstream
 from tests.chaos.wanted import Wanted
 from tests.reader.bucket import read_bucket
 from tests.support.cli import afterbay
+from tests.support.faulty_process import environment
 from tests.support.faulty_proxy import Fault as NetworkFault
 from tests.support.faulty_proxy import Proxy
 
@@ -243,7 +244,7 @@ class Play:
         if death.stuck:
             found.append(Violation("I9", f"it did not end in {death.seconds:.0f} s ({', '.join(death.met)})"))
         excused = bool(death.met or spoiler.spoilt or death.damaged)
-        signalled = (-9, -15, 143) if death.signalled else (-9,)
+        signalled = (-9, -15, 143, 1) if death.signalled else (-9,)  # 1: it was not drained in time
         if death.exit_code not in (0, *signalled) and not excused:
             found.append(Violation("I9", f"it ended with {death.exit_code} {death.code}, and nothing had happened"))
         if death.code.startswith(NEVER) or death.code in NEVER_CODES:

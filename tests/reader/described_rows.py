@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -78,7 +79,7 @@ def avro_rows(data: bytes, form: AvroForm, schema: SchemaFile, path: str) -> Ite
     try:
         reader = fastavro.reader(io.BytesIO(data))
         records = list(reader)
-    except (ValueError, EOFError, IndexError) as error:
+    except (ValueError, EOFError, IndexError, zlib.error) as error:
         raise Damage("file.form", f"this is no Avro file: {error!r}") from error
     record: Any = reader.writer_schema
     fields = record["fields"]

@@ -22,6 +22,9 @@ from typing import Any
 
 from tests.support.points import Fault, arm
 
+REPOSITORY = Path(__file__).parents[2]
+WITHOUT_PANDAS = Path(__file__).with_name("without_pandas")
+
 
 @dataclass(frozen=True, slots=True)
 class Orders:
@@ -53,6 +56,17 @@ class Orders:
         """Reads the file."""
         told = json.loads(path.read_text())
         return cls(**(told | {"faults": [Fault(**fault) for fault in told["faults"]]}))
+
+    def command(self, folder: Path, *arguments: str | Path) -> list[str]:
+        """The command with these orders, which are kept in `folder`. To be run in `environment`."""
+        path = self.write(folder / "orders.json")
+        return [sys.executable, "-m", "tests.support.faulty_process", str(path), *map(str, arguments)]
+
+
+def environment() -> dict[str, str]:
+    """Of a process that is to find the tests, and no pandas. What PYTHONPATH has goes first."""
+    path = [*filter(None, [os.environ.get("PYTHONPATH")]), str(REPOSITORY), str(WITHOUT_PANDAS)]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(path)}
 
 
 def last_commit_ts(part: Path) -> int:

@@ -72,6 +72,19 @@ class Road:
         pipeline.add("lake", CloudStorage(**sink), inputs="spool")
         return start(pipeline.compile(), adopt=adopt, clock=self.clock)
 
+    def write(self, *lines: bytes, state: str = "state") -> Path:
+        """A pipeline file of the same, with a log of these lines, for the command line. Nodes between are left out."""
+        log = write(self.folder / "events.jsonl", *lines)
+        nodes: dict[str, dict[str, Any]] = {
+            "log": {"type": "change_log", "path": str(log)},
+            "rows": {"type": self.encoder.type_name, "inputs": "log", **self.encoder.model_dump(exclude_unset=True)},
+            "spool": {"type": "spool", "inputs": "rows", **self.spool},
+            "lake": {"type": "cloud_storage", "inputs": "spool", "uri": str(self.lake), "shards": 4, **self.sink},
+        }
+        file = self.folder / "pipeline.yaml"
+        file.write_text(json.dumps({"name": "road", "state": str(self.folder / state), "nodes": nodes}))
+        return file
+
     def read(self, **shape: Any) -> Bucket:
         """What an independent reader sees, which must be without a fault. `shape`: keys of `StoreShape`."""
         bucket = read_bucket(self.lake, StoreShape("csv", **shape), CsvDialect(commit_ts=True))
