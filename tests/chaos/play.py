@@ -201,6 +201,8 @@ class Play:
         for told in (self._folder / "told").iterdir():
             told.unlink()
         if self._proxy is not None:
+            # As the operator is told: not before what the dead process sent can no longer arrive.
+            self._proxy.deliver()
             self._proxy.choose = lambda request: NetworkFault.NONE
         done = afterbay(
             "state", "rebuild", pipeline, "--from-store", "--yes", "--json", cwd=self._folder, **environment()
