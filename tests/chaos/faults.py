@@ -96,7 +96,7 @@ def draw(random: Random, *, may_lose_state: bool) -> LifePlan:
         ending=Ending(ends, round(random.uniform(0.0, 1.6), 2), early=ends == "KILL" and random.random() < 0.15),
         rarity=random.choice((0, 4, 12, 40)),
         network=random.randrange(1 << 30),
-        late=random.choice((0.0, 1.5)),
+        late=random.choice((0.0, 0.01, 1.5)),
         follow=follow,
         damage=random.choice(("segment", "catalog")) if random.random() < 0.08 else "",
         lose_state=may_lose_state and random.random() < 0.1,
@@ -115,9 +115,12 @@ class Network:
     def __init__(self, seed: int, rarity: int) -> None:
         self._random = Random(seed)
         self._rarity = rarity
+        self._cut_off: set[str] = set()
         self.spoilt: list[str] = []
 
     def __call__(self, request: Request) -> NetworkFault:
+        if request.method == "PUT" and request.path in self._cut_off:
+            return NetworkFault.REFUSE  # the try that is held may be the one that counts
         if not self._rarity or self._random.random() * self._rarity >= 1:
             return NetworkFault.NONE
         fault = self._random.choice(NETWORK)
@@ -125,5 +128,7 @@ class Network:
             fault = NetworkFault.CUT_BODY
         if request.method not in ("PUT", "POST") and fault is NetworkFault.CONFLICT:
             fault = NetworkFault.REFUSE
+        if fault is NetworkFault.LATE and self._random.random() < 0.5:
+            self._cut_off.add(request.path)
         self.spoilt.append(fault.name.lower())
         return fault
