@@ -10,7 +10,14 @@ from tests.support.faulty_proxy import Fault as NetworkFault
 from tests.support.faulty_proxy import Request
 from tests.support.points import POINTS, Deed, Fault
 
-HOW_OFTEN = {"disk.writev": 150, "disk.fsync": 150, "disk.fdatasync": 60, "disk.pwritev": 60, "store.head": 20}
+HOW_OFTEN = {
+    "disk.writev": 150,
+    "disk.fsync": 150,
+    "disk.fdatasync": 60,
+    "disk.pwritev": 60,
+    "store.head": 20,
+    "source.acknowledge": 6,
+}
 """Calls of a point among which a fault is put; 40 for the others."""
 
 CORE = ("store.put", "store.replace", "state.begin", "state.finish", "state.commit", "source.acknowledge")
