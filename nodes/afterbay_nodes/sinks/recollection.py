@@ -5,6 +5,7 @@
     metadata ----------------------------> checkpoint (never ahead of what is stored, I1)
     index files -------------------------> the last number of each directory
     whole files above their index -------> finished: the index names them from now on
+    where a dead run's write may be late -> fences: an empty file in its place
     the last rows of each table ---------> its position: with the ordinal where the format has it, else counted
 
 Every data file is read once: its rows are counted, and a store with a damaged file is refused before anything is
@@ -14,7 +15,7 @@ claimed of it. Memory: one file.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -36,6 +37,7 @@ from afterbay_nodes.decoders.stored_form import StoredForm
 from afterbay_nodes.decoders.stored_rows import StoredRows
 from afterbay_nodes.encoders.encode_csv import EncodeCsv
 from afterbay_nodes.encoders.encode_debezium_json import EncodeDebeziumJson
+from afterbay_nodes.sinks.fences import fence, newest_of_series, place
 from afterbay_nodes.sinks.layout_of import layout_of
 from afterbay_nodes.sinks.writer import series_directory
 from afterbay_nodes.storage.advance import UNSEEN
@@ -47,6 +49,9 @@ from afterbay_nodes.verify.changes import of_stored
 
 if TYPE_CHECKING:
     from afterbay_nodes.sinks.cloud_storage import CloudStorage
+
+_ROUNDS = 4
+"""A dead run has one file under way in a directory: after two rounds nothing new can have come."""
 
 _PARTITION = re.compile(r"\bPARTITION(S|ED)?\b", re.IGNORECASE | re.ASCII)
 _WAY_OUT = "restore checkpoint.db from a backup, or start anew with another state directory and an empty root"
@@ -75,11 +80,8 @@ def recollect(node: CloudStorage, context: RecollectContext) -> Recollected:
         if not node.enable_partition_separator:
             _refuse_shared(snapshot)
         reading = _Reading(bucket, Decoders(form_of(context.upstream)), layout, context)
-        if snapshot.orphans:
-            _finish(store, layout, reading, snapshot.orphans, context)
-            snapshot = bucket.snapshot()
-            snapshot.raise_for_faults()
-        files = [step for step in snapshot.steps if isinstance(step, FileStep)]
+        snapshot, stale = _settled(store, bucket, layout, reading, snapshot, context)
+        files = _files(snapshot)
         tables = tuple(reading.tables(files))
         return Recollected(
             checkpoint=snapshot.checkpoint or None,  # 0 is what a root shows that was taken, and has no checkpoint yet
@@ -89,7 +91,7 @@ def recollect(node: CloudStorage, context: RecollectContext) -> Recollected:
             changes=reading.changes,
             bytes=sum(step.size for step in files),
             ddls=sum(isinstance(step, SchemaStep) and step.is_ddl for step in snapshot.steps),
-            unknown=tuple(_unknown(node, store, snapshot)),
+            unknown=tuple(_unknown(node, snapshot, stale)),
         )
 
 
@@ -180,17 +182,65 @@ def key_of(layout: Layout, step: FileStep) -> DataKey:
     return key
 
 
+def _settled(
+    store: ObjectStore,
+    bucket: Bucket,
+    layout: Layout,
+    reading: _Reading,
+    snapshot: Snapshot,
+    context: RecollectContext,
+) -> tuple[Snapshot, list[str]]:
+    """(what is there when nothing of the dead run can come any more, the files of it that came too late to count).
+
+    A file above its index is whole: it gets its index entry, unless newer ones of its table are stored. Where writes
+    may be late, fences are put then; one that is refused met such a file, which is looked at like the others.
+    """
+    for _ in range(_ROUNDS):
+        stale = _finish(store, layout, reading, snapshot, context)
+        if len(stale) < len(snapshot.orphans):
+            snapshot = _again(bucket)
+        if not store.late_writers:
+            return snapshot, stale
+        placed = [(step.key.rpartition("/")[0], key_of(layout, step)) for step in _files(snapshot)]
+        refused = fence(store, layout, newest_of_series(placed))
+        snapshot = _again(bucket)
+        if not refused:
+            return snapshot, stale
+        context.say(f"a file arrived late in '{refused[0]}'")
+    raise _unclear(f"new files go on appearing in {store.display}: a run of this pipeline is at work")
+
+
+def _again(bucket: Bucket) -> Snapshot:
+    snapshot = bucket.snapshot()
+    snapshot.raise_for_faults()
+    return snapshot
+
+
+def _files(snapshot: Snapshot) -> list[FileStep]:
+    return [step for step in snapshot.steps if isinstance(step, FileStep)]
+
+
 def _finish(
-    store: ObjectStore, layout: Layout, reading: _Reading, orphans: Iterable[FileStep], context: RecollectContext
-) -> None:
-    """Files that a dead run made durable and had no time to index: they are whole, and their rows count (I6)."""
-    for step in orphans:
+    store: ObjectStore, layout: Layout, reading: _Reading, snapshot: Snapshot, context: RecollectContext
+) -> list[str]:
+    """Files that a dead run made durable and had no time to index: they are whole, and their rows count (I6).
+
+    Gives those that are left as they are: with newer files of the table stored, their rows are in these already.
+    """
+    placed = [(step.key.rpartition("/")[0], key_of(layout, step)) for step in _files(snapshot)]
+    newest = {(key.table, key.partition, key.stem): place(key) for _, key in newest_of_series(placed)}
+    stale = []
+    for step in snapshot.orphans:
+        key = key_of(layout, step)
+        if place(key) < newest.get((key.table, key.partition, key.stem), (-1, "", 0)):
+            stale.append(step.key)
+            continue
         for rows in reading.rows(step):
             _Tail().add(rows, step)
-        key = key_of(layout, step)
         directory = step.key.rpartition("/")[0]
         write_index(store, layout, directory, key.stem, key.number, key.extension, UNSEEN)
         context.say(f"'{step.key}' was whole and in no index: it is in its index now")
+    return stale
 
 
 def _numbers(layout: Layout, files: Iterable[FileStep]) -> dict[str, int]:
@@ -221,13 +271,13 @@ def form_of(upstream: Iterable[Node]) -> StoredForm:
     return StoredForm(csv, debezium)
 
 
-def _unknown(node: CloudStorage, store: ObjectStore, snapshot: Snapshot) -> Iterator[str]:
+def _unknown(node: CloudStorage, snapshot: Snapshot, stale: Sequence[str]) -> Iterator[str]:
     if not snapshot.checkpoint:
         yield "the store shows no checkpoint: the source sends everything again, and what is stored is recognised"
-    if store.late_writers:
+    if stale:
         yield (
-            "a write of the dead run that was under way may arrive until its time is over (15 minutes): do not run "
-            "the pipeline before that"
+            f"whether the rows of '{stale[0]}' ({len(stale)} such) are stored elsewhere: it came late, newer files of "
+            "its table are there, and it stays in no index"
         )
     if node.file_expiration_days:
         yield "the day up to which files were removed: totals count what is still there"
