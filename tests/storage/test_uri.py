@@ -110,3 +110,23 @@ def test_clients_are_imported_only_for_their_stores(tmp_path: Path) -> None:
         "assert not {'boto3', 'obstore'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("./a\0b", "uri.form"),
+        ("s3://lake/%00", "uri.form"),
+        ("s3://lake/" + "x" * 9000, "uri.long"),
+        ("s3://[x", "uri.form"),
+    ],
+)
+def test_what_no_store_can_be_called_is_refused(text: str, code: str) -> None:
+    with pytest.raises(PipelineInvalid) as caught:
+        parse_uri(text)
+    assert caught.value.code == code
+    assert len(str(caught.value)) < 300
+
+
+def test_a_folder_that_is_called_like_a_command_to_the_terminal_is_shown_harmlessly() -> None:
+    assert parse_uri("./\x1b[2J\n\u202e").display == "./\\x1b[2J\\n\\u202e"

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from afterbay.durable import make_folder
 from afterbay.errors import EnvironmentRefused, RunFailed
+from afterbay.printable import visible
 from afterbay_nodes.storage.local_file import Draft, NamedDraft, Reader, UnnamedDraft
 from afterbay_nodes.storage.local_tree import PLANTED, Folder, Tree, judge, unmakeable
 from afterbay_nodes.storage.retry import Retry
@@ -38,7 +39,7 @@ class LocalStore:
     late_writers = False
 
     def __init__(self, root: Path, retry: Retry) -> None:
-        self.display = f"file://{root.absolute()}"
+        self.display = visible(f"file://{root.absolute()}")
         self._tree = Tree(root.absolute(), self.display)
         self._retry = retry
         self._unnamed = hasattr(os, "O_TMPFILE") and Path("/proc/self/fd").is_dir()

@@ -16,6 +16,9 @@ _ALIASES = {"gcs": "gs", "azure": "azblob"}
 _BUCKETS = {"s3": "bucket", "gs": "bucket", "azblob": "container"}
 SCHEMES = ("file", "s3", "gs", "gcs", "azblob", "azure", "noop")
 
+LONGEST_URI = 8192
+"""Characters. A path has 4096 at most, and a session token two thousand."""
+
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*):")
 
 
@@ -34,10 +37,10 @@ class StoreUri:
 
     @property
     def display(self) -> str:
-        """The URI without its query, for messages."""
+        """The URI without its query, for messages: control characters as their escapes."""
         if self.scheme == "file":
-            return f"file://{self.path}" if self.path.startswith("/") else self.path
-        return f"{self.scheme}://" + "/".join(part for part in (self.bucket, self.path) if part)
+            return visible(f"file://{self.path}" if self.path.startswith("/") else self.path)
+        return visible(f"{self.scheme}://" + "/".join(part for part in (self.bucket, self.path) if part))
 
     @property
     def absolute(self) -> str:
@@ -60,6 +63,12 @@ class StoreUri:
 
 def parse_uri(text: str) -> StoreUri:
     """Reads a URI, or a plain path (which has no query). Raises PipelineInvalid with code `uri.…`."""
+    if len(text) > LONGEST_URI:
+        raise PipelineInvalid(
+            "uri.long", f"the uri has {len(text)} characters, and may have {LONGEST_URI}", hint="was a file meant?"
+        )
+    if "\0" in unquote(text):
+        raise PipelineInvalid("uri.form", "the uri has a NUL character", hint="no store has names with one")
     found = _SCHEME.match(text)
     if found is None:
         if not text:
@@ -82,7 +91,7 @@ def parse_uri(text: str) -> StoreUri:
         parts = urlsplit(text)
     except ValueError as error:
         # The text itself may hold a password and is not repeated.
-        raise PipelineInvalid("uri.form", f"the uri is not well formed: {error}") from None
+        raise PipelineInvalid("uri.form", f"the uri is not well formed: {visible(str(error))[:100]}") from None
     if "@" in parts.netloc:
         raise PipelineInvalid(
             "uri.credentials",
@@ -126,7 +135,7 @@ def _query(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for key, value in parse_qsl(text, keep_blank_values=True):
         if key in found:
-            raise PipelineInvalid("uri.query", f"the uri gives '{key}' twice")
+            raise PipelineInvalid("uri.query", f"the uri gives '{visible(key)}' twice")
         found[key] = value
     return found
 
@@ -140,6 +149,6 @@ def _file_path(host: str, path: str) -> str:
         return (host + path).rstrip("/")
     raise PipelineInvalid(
         "uri.host",
-        f"the file uri names the host '{host}'",
-        hint=f"write file:///{host}{path} for an absolute path, or ./{host}{path} for a relative one",
+        f"the file uri names the host '{visible(host)}'",
+        hint=visible(f"write file:///{host}{path} for an absolute path, or ./{host}{path} for a relative one"),
     )
