@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
 from afterbay.errors import RunFailed
 from afterbay.schema import Column, TableName, TableSchema
+from afterbay_nodes.bucket.bucket import Bucket
 from afterbay_nodes.bucket.findings import Rule
+from afterbay_nodes.bucket.steps import FileStep
 from afterbay_nodes.storage.schema_file import SchemaFile
-from tests.support.buckets import COLUMNS, schema_file, series, snapshot_of
+from tests.support.buckets import COLUMNS, memory, schema_file, series, snapshot_of
 
 MANY = "9" * 5000
 GOOD = schema_file("zoo.pets", 7) | series("zoo/pets/7/2026-01-02", 2)
@@ -58,3 +61,10 @@ def test_a_width_that_would_be_allocated_is_not_believed(column: Column) -> None
         SchemaFile.from_bytes(file.to_bytes(), "k").table_schema()
     (finding,) = snapshot_of(schema_file("zoo.pets", 7, columns=columns)).findings
     assert finding.rule is Rule.SCHEMA_UNREADABLE
+
+
+def test_a_file_that_is_too_large_is_refused_before_memory_is_taken() -> None:
+    bucket = Bucket(memory(GOOD))
+    file = next(step for step in bucket.snapshot().steps if isinstance(step, FileStep))
+    with pytest.raises(RunFailed, match=r"bucket\.large"):
+        bucket.load(replace(file, size=1 << 50))

@@ -12,7 +12,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 
 from afterbay import Pipeline
@@ -74,15 +74,17 @@ class Drill:
     rows: int
 
     def to_json(self) -> str:
-        """For a file."""
-        return json.dumps(asdict(self), indent=1)
+        """For a file: a line a sample, its values in the order of `Sample`."""
+        facts = asdict(replace(self, samples=()))
+        rows = ",\n".join(json.dumps(astuple(sample), separators=(",", ":")) for sample in self.samples)
+        return json.dumps({**facts, "samples": None}).replace('"samples": null', f'"samples": [\n{rows}\n]')
 
     @classmethod
     def from_json(cls, text: str) -> Drill:
         """The inverse."""
         data = json.loads(text)
         data["plan"] = Plan(**data["plan"])
-        data["samples"] = tuple(Sample(**sample) for sample in data["samples"])
+        data["samples"] = tuple(Sample(*sample) for sample in data["samples"])
         return cls(**data)
 
 

@@ -139,3 +139,9 @@ def test_a_spools_catalog_with_code_in_it_is_damage(tmp_path: Path) -> None:
     assert "a view called 'entries'" in stat(tmp_path).damage
     (found,) = fsck(tmp_path)
     assert found.code == "spool.catalog"
+
+
+def test_a_schema_of_an_endless_statement_is_refused(directory: Path) -> None:
+    columns = ", ".join(f"a_column_with_a_rather_long_name_{'x' * 1000}{number}" for number in range(1500))
+    changed(directory, f"create table endless ({columns})")
+    assert refusals(directory) == {"state.corrupt"}

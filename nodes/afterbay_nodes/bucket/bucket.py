@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from afterbay.clock import Clock, SystemClock
 from afterbay.errors import EnvironmentRefused, PipelineInvalid, RunFailed
+from afterbay.printable import visible
 from afterbay_nodes.bucket.findings import Finding, Rule
 from afterbay_nodes.bucket.history import History
 from afterbay_nodes.bucket.keys import DataName, home_of, name_of, with_years
@@ -28,6 +29,9 @@ from afterbay_nodes.storage.uri import parse_uri
 
 READERS = 8
 """Requests for small files (schema files, indexes) side by side."""
+
+LARGEST_FILE = 4 << 30
+"""Bytes of a data file that is read, eight times the largest that `cloud_storage` makes: it is in memory whole."""
 
 OPTIONS = StoreOptions(connections=16, tries_deadline=120.0)
 """A reader gives up earlier than a writer: nothing is lost if it does."""
@@ -84,8 +88,15 @@ class Bucket:
     def load(self, file: FileStep) -> pa.Buffer:
         """The whole file: memory is bounded by one file a caller.
 
-        Raises RunFailed if it is not there any more, or has another size than the snapshot says.
+        Raises RunFailed if it is not there any more, has another size than the snapshot says, or is over
+        `LARGEST_FILE`.
         """
+        if file.size > LARGEST_FILE:
+            raise RunFailed(
+                "bucket.large",
+                f"'{visible(file.key)}' in {self.display} has {file.size} bytes, over {LARGEST_FILE}",
+                hint="no writer of the protocol makes files of that size: find out who wrote it",
+            )
         data = pa.allocate_buffer(file.size)
         view, at = memoryview(data).cast("B"), 0
         for chunk in self._store.open_read(file.key):
@@ -95,7 +106,7 @@ class Bucket:
         if at != file.size:
             raise RunFailed(
                 "bucket.changed",
-                f"'{file.key}' in {self.display} has {at} bytes, and had {file.size} when it was listed",
+                f"'{visible(file.key)}' in {self.display} has {at} bytes, and had {file.size} when it was listed",
                 hint="a data file never changes once it is in the index: find out who wrote it",
             )
         return data
