@@ -10,7 +10,7 @@ from afterbay.diagram.palette import DARK, LIGHT
 from tests.drill.outage import Drill, Sample
 
 WIDTH, PANEL, GAP = 860.0, 110.0, 44.0
-LEFT, RIGHT, TOP = 76.0, 20.0, 62.0
+LEFT, RIGHT, TOP = 76.0, 20.0, 78.0
 MIB = float(1 << 20)
 TICKS = 3
 
@@ -89,11 +89,11 @@ def _panel(found: Drill, panel: Panel, top: float, end: float) -> Iterator[str]:
 
 
 def _round_up(value: float) -> float:
-    """The next of 1, 2, 4, 5, 10 … that is not below `value`."""
+    """The next round number that is not below `value`."""
     power = 1.0
     while value > 10 * power:
         power *= 10
-    return next(step * power for step in (1, 2, 4, 5, 6, 8, 10) if value <= step * power * 1.0000001)
+    return next(step * power for step in (1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10) if value <= step * power * 1.0000001)
 
 
 def _clock(seconds: float) -> str:
