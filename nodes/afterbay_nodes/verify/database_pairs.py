@@ -180,11 +180,7 @@ class _DuckdbPair(Pair):
         self.target.close()
         self._db = duckdb.connect(":memory:")
         try:
-            self._db.execute("PRAGMA trusted_schema = OFF")  # the file may be anybody's: its views call no functions
-            self._db.execute("PRAGMA cell_size_check = ON")
             self._db.execute(f"ATTACH {text_literal(str(self._path))} AS _afterbay_there (READ_ONLY)")
-            self._db.execute("PRAGMA trusted_schema = OFF")  # the file may be anybody's: its views call no functions
-            self._db.execute("PRAGMA cell_size_check = ON")
             self._db.execute(f"ATTACH {text_literal(str(self._scratch))} AS _afterbay_stored (READ_ONLY)")
             self._db.execute(f"SET temp_directory = {text_literal(f'{self._scratch}.spill')}")
         except duckdb.Error as error:
