@@ -23,7 +23,7 @@ class Case:
 
 def cases() -> dict[str, Case]:
     """All benchmarks by name."""
-    from benchmarks import apply, peers, sink, slow_store, tables, verify
+    from benchmarks import apply, peers, postgres_snapshot, sink, slow_store, tables, verify
 
     return {
         "csv": Case(sink.csv, sink.csv_alone),
@@ -34,6 +34,7 @@ def cases() -> dict[str, Case]:
         "slow": Case(slow_store.measure, slow_store.alone),
         "apply": Case(apply.measure, apply.alone),
         "verify": Case(verify.measure, verify.alone),
+        "postgres-snapshot": Case(postgres_snapshot.measure, postgres_snapshot.alone),
         "peers": Case(peers.measure),
     }
 

@@ -14,7 +14,8 @@ import pytest
 from afterbay_nodes.apply.engine import Apply, ApplyOptions
 from afterbay_nodes.apply.targets.open import open_target
 from afterbay_nodes.apply.type_table import Temporal
-from afterbay_nodes.sources.postgres.copy_csv import COPY_OPTIONS, decode_copy
+from afterbay_nodes.sources.postgres.copy_binary import CopyDecoder, copy_command, forms
+from afterbay_nodes.sources.postgres.copy_wire import Piece
 from afterbay_nodes.sources.postgres.pgoutput import ROW_KINDS, Relation, RowMessage, parse
 from afterbay_nodes.sources.postgres.row_run import XLOG_HEAD, RowRun
 from afterbay_nodes.sources.postgres.session import startup_options
@@ -260,10 +261,13 @@ def test_a_copy_has_what_the_stream_has(
     relation, _ = runs[f"is {name}"]
     found, _ = _decoded(replication, runs[f"is {name}"])
     types = type_catalog(replication.db.execute(QUERY, [list(unknown_types(relation, {}))]))
-    quoted = '"' + relation.name.replace('"', '""') + '"'
-    with replication.db.cursor().copy(f"COPY public.{quoted} TO STDOUT {COPY_OPTIONS}") as copy:
-        data = b"".join(copy)
-    copied = decode_copy(data, mapped_columns(relation, types), name, "0/1")
+    columns = forms(relation, mapped_columns(relation, types))
+    with replication.db.cursor().copy(copy_command(relation, columns).encode()) as copy:
+        messages = [bytes(message) for message in copy]
+    decoder = CopyDecoder(columns, name, "0/1")
+    copied = decoder.rows(Piece.of(messages))
+    decoder.end()
+    assert copied is not None
     if name.startswith("float"):  # a NaN equals nothing
         assert copied.to_pylist().__repr__() == found.rows.to_pylist().__repr__()
     else:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import select
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from afterbay.errors import Place, RunFailed
 from afterbay.printable import visible
 from afterbay_nodes.sources.postgres.connection import LOCK_SECONDS, Access, ConnectionLost
-from afterbay_nodes.sources.postgres.copy_csv import COPY_OPTIONS
+from afterbay_nodes.sources.postgres.copy_wire import Piece, copied
 from afterbay_nodes.sources.postgres.lsn import lsn_number
 from afterbay_nodes.sources.postgres.names import literal, quoted
 from afterbay_nodes.sources.postgres.pgoutput import Relation, RelationColumn
-from afterbay_nodes.sources.postgres.wire import copied
+from afterbay_nodes.sources.postgres.read_ahead import ReadAhead
 
 if TYPE_CHECKING:
     import psycopg
-
-CHUNK_BYTES: Final = 4 << 20
-"""Of a table's rows, as the server writes them, that are read together."""
 
 SILENCE_SECONDS: Final = 60.0
 """How long a server may send nothing in the middle of a table."""
@@ -96,49 +92,31 @@ class Snapshot:
         )
         return Relation(oid, schema, name, identity, columns)
 
-    def chunks(self, relation: Relation, stopping: Callable[[], bool]) -> Iterator[bytes]:
-        """The rows of the table that was turned to, whole rows of about `CHUNK_BYTES` at a time.
+    def pieces(self, copy: str, relation: Relation, stopping: Callable[[], bool]) -> Iterator[Piece]:
+        """What comes of `copy`, the COPY of the table that was turned to.
 
         Ends early when `stopping`, and is not to be used again then. Raises ConnectionLost.
         """
-        names = ", ".join(quoted(column.name) for column in relation.columns)
-        copy = f"COPY {quoted(relation.schema)}.{quoted(relation.name)} ({names}) TO STDOUT {COPY_OPTIONS}"
-        held: list[bytes] = []
-        size = 0
-        for messages in self._messages(copy, relation, stopping):
-            held += messages
-            size += sum(map(len, messages))
-            if size >= CHUNK_BYTES:
-                yield b"".join(held)
-                held, size = [], 0
-        if held:
-            yield b"".join(held)
-
-    def _messages(self, copy: str, relation: Relation, stopping: Callable[[], bool]) -> Iterator[Sequence[bytes]]:
-        """The rows as they come, waiting for them."""
         assert self._reader is not None
-        wire = copied(self._reader.pgconn, copy)
-        poll = select.poll()
-        poll.register(self._reader.pgconn.socket, select.POLLIN)
+        with self._access.guarded():
+            ahead = ReadAhead(copied(self._reader.pgconn, copy))
         silent = 0.0
-        while True:
-            try:
-                with self._access.guarded():
-                    found = wire.take()
-            except RunFailed as error:
-                raise self._failed(relation, error) from error
-            if found:
-                silent = 0.0
-                yield found
-            elif wire.done or stopping():
-                return
-            elif poll.poll(_LOOK_SECONDS * 1000):
-                with self._access.guarded():
-                    wire.fill()
-            else:
-                silent += _LOOK_SECONDS
-                if silent >= SILENCE_SECONDS:
-                    raise ConnectionLost(f"the server sent nothing for {SILENCE_SECONDS:.0f} s")
+        try:
+            while not ahead.done and not stopping():
+                try:
+                    with self._access.guarded():
+                        found = ahead.get(_LOOK_SECONDS)
+                except RunFailed as error:
+                    raise self._failed(relation, error) from error
+                if found is not None:
+                    silent = 0.0
+                    yield found
+                else:
+                    silent += _LOOK_SECONDS
+                    if silent >= SILENCE_SECONDS:
+                        raise ConnectionLost(f"the server sent nothing for {SILENCE_SECONDS:.0f} s")
+        finally:
+            ahead.close()
 
     def close(self) -> None:
         """Ends both connections, and the temporary slot with them."""

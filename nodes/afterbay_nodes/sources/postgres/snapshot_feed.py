@@ -10,7 +10,7 @@ import pyarrow as pa
 from afterbay.messages import ChangeBatch, Op, SchemaChange, TableChange
 from afterbay.node import Outlet
 from afterbay_nodes.sources.postgres import alterations
-from afterbay_nodes.sources.postgres.copy_csv import decode_copy
+from afterbay_nodes.sources.postgres.copy_binary import CopyDecoder, copy_command, forms
 from afterbay_nodes.sources.postgres.lsn import lsn_text
 from afterbay_nodes.sources.postgres.snapshot import Snapshot
 from afterbay_nodes.sources.postgres.tables import Table, Tables
@@ -40,16 +40,19 @@ class SnapshotFeed:
         created = alterations.created(table.schema, replaces=again)
         change = TableChange(None, None, table.dispatcher, table.schema)
         self._out.schema_change(SchemaChange(self._partition, commit_ts, created.kind, created.query, (change,)))
+        columns = forms(relation, table.columns)
+        decoder = CopyDecoder(columns, str(table.schema.name), f"the snapshot at {lsn_text(self._snapshot.at)}")
+        pieces = self._snapshot.pieces(copy_command(relation, columns), relation, lambda: self._out.stopping)
         ordinal = 0
-        chunks = self._snapshot.chunks(relation, lambda: self._out.stopping)
-        place = f"the snapshot at {lsn_text(self._snapshot.at)}"
-        for data, more in _with_more(chunks):
+        for rows, more in _with_more(filter(None, map(decoder.rows, pieces))):
             if self._out.stopping:
                 return False
-            rows = decode_copy(data, table.columns, str(table.schema.name), place)
             self._out.batch(self._batch(table, rows, commit_ts, ordinal, open=more))
             ordinal += rows.num_rows
-        return not self._out.stopping
+        if self._out.stopping:
+            return False
+        decoder.end()
+        return True
 
     def _batch(self, table: Table, rows: pa.RecordBatch, commit_ts: int, ordinal: int, *, open: bool) -> ChangeBatch:
         count = rows.num_rows
@@ -65,12 +68,12 @@ class SnapshotFeed:
         )
 
 
-def _with_more(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """Each chunk, with whether another one follows."""
-    held: bytes | None = None
-    for data in chunks:
+def _with_more(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[pa.RecordBatch, bool]]:
+    """Each batch, with whether another one follows."""
+    held: pa.RecordBatch | None = None
+    for rows in batches:
         if held is not None:
             yield held, True
-        held = data
+        held = rows
     if held is not None:
         yield held, False

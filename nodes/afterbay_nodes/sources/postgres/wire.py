@@ -28,7 +28,7 @@ SEND_SECONDS: Final = 10.0
 _PIECE: Final = 1 << 18
 _HEAD = struct.Struct("!cI")
 _LENGTH = struct.Struct("!I")
-_COPY_DATA, _COPY_DONE, _ERROR, _READY = b"dcEZ"
+_COPY_DATA, _COPY_DONE, _ERROR = b"dcE"
 
 
 class Wire(Protocol):
@@ -47,26 +47,12 @@ class Wire(Protocol):
         ...
 
 
-class Rows(Protocol):
-    """A COPY to here under way: as `Wire`. `done`: there are no more, and libpq may be used again."""
-
-    done: bool
-
-    def take(self) -> list[bytes]: ...
-    def fill(self) -> None: ...
-
-
 def started(connection: psycopg.Connection[tuple[object, ...]], command: str) -> Wire:
     """Starts a stream by `command`."""
     if encrypted(connection.pgconn):
         connection.execute(command)
         return LibpqWire(connection.pgconn)
     return SocketWire(connection.pgconn.socket, command)
-
-
-def copied(pgconn: pq.abc.PGconn, command: str) -> Rows:
-    """Starts a COPY to here by `command`."""
-    return LibpqRows(pgconn, command) if encrypted(pgconn) else CopyWire(pgconn.socket, command)
 
 
 def encrypted(pgconn: pq.abc.PGconn) -> bool:
@@ -106,42 +92,6 @@ class LibpqWire:
     def send(self, payload: bytes) -> None:
         self._pg.put_copy_data(payload)
         self._pg.flush()
-
-
-class LibpqRows(LibpqWire):
-    """The rows of a COPY to here, through libpq."""
-
-    def __init__(self, pgconn: pq.abc.PGconn, command: str) -> None:
-        super().__init__(pgconn)
-        self.done = False
-        self._error: Exception | None = None
-        pgconn.exec_(command.encode())
-
-    def take(self) -> list[bytes]:
-        found: list[bytes] = []
-        room = READ_BYTES
-        while room > 0 and not self.done:
-            size, data = self._pg.get_copy_data(1)
-            if size < 0:
-                self._end()
-            elif size == 0:
-                break
-            else:
-                found.append(bytes(data))
-                room -= size
-        if self._error is not None and not found:
-            raise self._error
-        return found
-
-    def _end(self) -> None:
-        """Takes the results behind the last row."""
-        from psycopg.pq import DiagnosticField, ExecStatus
-
-        self.done = True
-        while (result := self._pg.get_result()) is not None:
-            if result.status == ExecStatus.FATAL_ERROR:
-                state = (result.error_field(DiagnosticField.SQLSTATE) or b"").decode()
-                self._error = _error(state, result.error_message.decode(errors="replace"))
 
 
 class SocketWire:
@@ -186,7 +136,7 @@ class SocketWire:
     def _other(self, kind: int, payload: bytes) -> None:
         """A message that is not of the stream."""
         if kind == _ERROR:
-            self._ended = _said(payload)
+            self._ended = said(payload)
         elif kind == _COPY_DONE:
             self._ended = ConnectionLost("the server ended the stream")
 
@@ -227,30 +177,14 @@ class SocketWire:
                 raise ConnectionLost(error.strerror or str(error)) from error
 
 
-class CopyWire(SocketWire):
-    """The rows of a COPY to here, by the socket. `done` when the server is ready for the next command, of libpq's too.
-
-    An error of the server is raised by `take` when it is ready.
-    """
-
-    done = False
-    _error: Exception | None = None
-
-    def _other(self, kind: int, payload: bytes) -> None:
-        if kind == _ERROR:
-            self._error = _said(payload)
-        elif kind == _READY:
-            self.done = True
-            self._ended = self._error
-
-
-def _said(fields: bytes) -> Exception:
+def said(fields: bytes) -> Exception:
     """The server's error as the driver would have it."""
     told = {field[:1]: field[1:].decode(errors="replace") for field in fields.split(b"\0") if field}
-    return _error(told.get(b"C", ""), told.get(b"M", ""))
+    return error_of(told.get(b"C", ""), told.get(b"M", ""))
 
 
-def _error(state: str, message: str) -> Exception:
+def error_of(state: str, message: str) -> Exception:
+    """An error by its SQLSTATE, as the driver would have it."""
     from psycopg import errors
 
     try:
