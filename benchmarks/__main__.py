@@ -23,7 +23,17 @@ class Case:
 
 def cases() -> dict[str, Case]:
     """All benchmarks by name."""
-    from benchmarks import apply, peers, postgres_snapshot, sink, slow_store, tables, verify
+    from benchmarks import (
+        apply,
+        peers,
+        postgres_drain,
+        postgres_lag,
+        postgres_snapshot,
+        sink,
+        slow_store,
+        tables,
+        verify,
+    )
 
     return {
         "csv": Case(sink.csv, sink.csv_alone),
@@ -35,6 +45,8 @@ def cases() -> dict[str, Case]:
         "apply": Case(apply.measure, apply.alone),
         "verify": Case(verify.measure, verify.alone),
         "postgres-snapshot": Case(postgres_snapshot.measure, postgres_snapshot.alone),
+        "postgres-drain": Case(postgres_drain.measure, postgres_drain.alone),
+        "postgres-lag": Case(postgres_lag.measure),
         "peers": Case(peers.measure),
     }
 
@@ -47,7 +59,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print the measurements as JSON")
     parser.add_argument("--inside", choices=["all", "alone"], help=argparse.SUPPRESS)
     chosen = parser.parse_args()
-    unknown = [name for name in chosen.case if name not in cases()]
+    unknown = [name for name in chosen.case if not any(_means(name, case) for case in cases())]
     if unknown:
         parser.error(f"unknown benchmark {', '.join(unknown)}; there are {', '.join(cases())}")
     if chosen.inside:
@@ -58,6 +70,11 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(prefix="afterbay-bench-") as folder:
         _all(chosen.case, Path(folder), as_json=chosen.json)
+
+
+def _means(asked: str, name: str) -> bool:
+    """Whether a name on the command line is the case's, or that of its group."""
+    return asked == name or name.startswith(f"{asked}-")
 
 
 def _inside(name: str, what: str, work: Path) -> None:
@@ -71,7 +88,7 @@ def _inside(name: str, what: str, work: Path) -> None:
 def _all(names: list[str], work: Path, *, as_json: bool) -> None:
     found: list[Measurement] = []
     for name, case in cases().items():
-        if names and name not in names:
+        if names and not any(_means(asked, name) for asked in names):
             continue
         print(f"{name} ...", file=sys.stderr, flush=True)
         measured, _ = run_apart([name, "--inside", "all", "--work", str(work)])

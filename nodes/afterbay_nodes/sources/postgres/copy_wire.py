@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from afterbay_nodes.sources.postgres.connection import ConnectionLost
 from afterbay_nodes.sources.postgres.row_run import Positions
-from afterbay_nodes.sources.postgres.wire import SEND_SECONDS, encrypted, error_of, said
+from afterbay_nodes.sources.postgres.wire import SEND_SECONDS, encrypted, error_of, said, timeval
 
 if TYPE_CHECKING:
     from psycopg import pq
@@ -34,7 +34,6 @@ WAIT_SECONDS: Final = 0.05
 _PAD: Final = 8
 _MOST_BYTES: Final = (1 << 30) + (1 << 20)  # what a message of the server's has at most
 _LENGTH = struct.Struct("!I")
-_TIME = struct.Struct("@ll")
 _HEAD_BYTES: Final = 5
 _ROW, _ERROR, _READY = b"dEZ"
 _READY_HEAD: Final = b"Z\0\0\0\5"
@@ -146,8 +145,7 @@ class SocketRows:
         self._socket = socket.socket(fileno=os.dup(descriptor))
         self._socket.setblocking(True)
         for option, seconds in ((socket.SO_RCVTIMEO, WAIT_SECONDS), (socket.SO_SNDTIMEO, SEND_SECONDS)):
-            whole = int(seconds)
-            self._socket.setsockopt(socket.SOL_SOCKET, option, _TIME.pack(whole, round((seconds - whole) * 1e6)))
+            self._socket.setsockopt(socket.SOL_SOCKET, option, timeval(seconds))
         self._room = PIECE_BYTES
         self._buffer = bytearray(self._room + _PAD)
         self._held = 0
@@ -185,7 +183,7 @@ class SocketRows:
 
     def close(self) -> None:
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-            self._socket.setsockopt(socket.SOL_SOCKET, option, _TIME.pack(0, 0))
+            self._socket.setsockopt(socket.SOL_SOCKET, option, timeval(0))
         self._socket.setblocking(False)
         self._socket.close()
 

@@ -75,7 +75,7 @@ class Stream:
         self._poll = select.poll()
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
-        self._poll.register(self._connection.pgconn.socket, select.POLLIN)
+        self._poll.register(self._wire.fileno(), select.POLLIN)
         self._poll.register(self._wake_read, select.POLLIN)
         self._thread = threading.Thread(target=self._keep_telling, name="postgres/status")
         self._thread.start()
@@ -113,6 +113,7 @@ class Stream:
             self._closing = True
             self._changed.notify_all()
         self._thread.join()
+        self._wire.close()
         self._connection.close()
         os.close(self._wake_read)
         os.close(self._wake_write)

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import os
 import select
+import socket
 import struct
+import threading
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
 from afterbay_nodes.sources.postgres.connection import ConnectionLost
@@ -25,7 +28,14 @@ READ_BYTES: Final = 1 << 20
 SEND_SECONDS: Final = 10.0
 """How long a message of a few bytes may take to be sent."""
 
+AHEAD_BYTES: Final = 4 << 20
+"""Of a stream that are read ahead."""
+
+GATHER_SECONDS: Final = 0.0004
+"""What comes in this time is read at once. The server makes in twice that what a unix socket holds, 250 messages."""
+
 _PIECE: Final = 1 << 18
+_TIMEVAL = struct.Struct("@ll")
 _HEAD = struct.Struct("!cI")
 _LENGTH = struct.Struct("!I")
 _COPY_DATA, _COPY_DONE, _ERROR = b"dcE"
@@ -38,12 +48,20 @@ class Wire(Protocol):
         """The messages that are here, about `READ_BYTES` of them, each without libpq's frame. Does not wait."""
         ...
 
+    def fileno(self) -> int:
+        """What can be read as soon as there is something to fetch or to take."""
+        ...
+
     def fill(self) -> None:
         """Fetches what the socket has. Does not wait."""
         ...
 
     def send(self, payload: bytes) -> None:
         """Sends one message."""
+        ...
+
+    def close(self) -> None:
+        """Leaves the connection to be closed."""
         ...
 
 
@@ -86,6 +104,9 @@ class LibpqWire:
             room -= size
         return found
 
+    def fileno(self) -> int:
+        return self._pg.socket
+
     def fill(self) -> None:
         self._pg.consume_input()
 
@@ -93,20 +114,48 @@ class LibpqWire:
         self._pg.put_copy_data(payload)
         self._pg.flush()
 
+    def close(self) -> None:
+        pass
+
 
 class SocketWire:
-    """By the socket. `descriptor` is libpq's, which does not block; nothing of the server's is under way on it."""
+    """By the socket. `descriptor` is libpq's, which does not block; nothing of the server's is under way on it.
+
+    Owns a second descriptor of it, two pipes, and a thread that reads ahead: a server that
+    waits for room in a socket does not decode, and a socket's room is for two hundred messages. `_lock` is around what
+    the thread has put aside. `take`, `send` and `close` are one thread's at a time.
+    """
 
     def __init__(self, descriptor: int, command: str) -> None:
-        self._descriptor = descriptor
-        self._pieces: list[bytes] = []
+        self._pieces: list[bytes] = []  # taken from the thread, not yet cut into messages
         self._held = 0
         self._wanted = 5  # bytes without which nothing can be taken
         self._ended: Exception | None = None
+        self._lock = threading.Condition()
+        self._ahead: deque[bytes] = deque()
+        self._ahead_bytes = 0
+        self._broken: Exception | None = None
+        self._closing = False
+        self._told = False
+        self._reads, self._writes = os.pipe()
+        self._closes, self._closed = os.pipe()
+        self._socket = socket.socket(fileno=os.dup(descriptor))
+        self._socket.setblocking(True)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval(SEND_SECONDS))
+        self._thread = threading.Thread(target=self._read_ahead, name="postgres/wire")
         query = command.encode() + b"\0"
-        self._write(_HEAD.pack(b"Q", len(query) + 4) + query)
+        self._thread.start()
+        try:
+            self._write(_HEAD.pack(b"Q", len(query) + 4) + query)
+        except BaseException:
+            self.close()
+            raise
+
+    def fileno(self) -> int:
+        return self._reads
 
     def take(self) -> list[bytes]:
+        self._fetch()
         if self._held < self._wanted:
             if self._ended is not None:
                 raise self._ended
@@ -133,6 +182,23 @@ class SocketWire:
             raise self._ended
         return found
 
+    def fill(self) -> None:
+        pass
+
+    def send(self, payload: bytes) -> None:
+        self._write(_HEAD.pack(b"d", len(payload) + 4) + payload)
+
+    def close(self) -> None:
+        with self._lock:
+            self._closing = True
+            self._lock.notify_all()
+        os.close(self._closed)
+        self._thread.join()
+        self._socket.setblocking(False)
+        self._socket.close()
+        for descriptor in (self._reads, self._writes, self._closes):
+            os.close(descriptor)
+
     def _other(self, kind: int, payload: bytes) -> None:
         """A message that is not of the stream."""
         if kind == _ERROR:
@@ -140,41 +206,72 @@ class SocketWire:
         elif kind == _COPY_DONE:
             self._ended = ConnectionLost("the server ended the stream")
 
-    def fill(self) -> None:
-        room = READ_BYTES
-        while room > 0:
-            try:
-                piece = os.read(self._descriptor, _PIECE)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                raise ConnectionLost(error.strerror or str(error)) from error
-            if not piece:
-                if self._ended is None:
-                    self._ended = ConnectionLost("the server closed the connection")
-                return
-            self._pieces.append(piece)
-            self._held += len(piece)
-            room -= len(piece)
-            if len(piece) < _PIECE:
-                return
+    def _fetch(self) -> None:
+        """Takes from the thread what it has, about `READ_BYTES` of it."""
+        with self._lock:
+            while self._ahead and self._held < max(READ_BYTES, self._wanted):
+                piece = self._ahead.popleft()
+                self._pieces.append(piece)
+                self._held += len(piece)
+                self._ahead_bytes -= len(piece)
+            self._lock.notify_all()
+            if not self._ahead:
+                if self._broken is not None:
+                    self._ended = self._ended or self._broken
+                elif self._told:
+                    os.read(self._reads, 1)
+                    self._told = False
 
-    def send(self, payload: bytes) -> None:
-        self._write(_HEAD.pack(b"d", len(payload) + 4) + payload)
+    def _read_ahead(self) -> None:
+        """Reads, and lets what follows gather for a moment: a call for each message costs more than the message."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        poll.register(self._closes, select.POLLIN)
+        buffer = memoryview(bytearray(_PIECE))
+        while not self._closing:
+            try:
+                if not poll.poll(0):
+                    self._put(b"", tell=True)
+                    poll.poll()
+                    continue
+                got = self._socket.recv_into(buffer, _PIECE, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                continue  # it is the end of this wire that can be read
+            except OSError as error:
+                self._put(b"", tell=True, broken=ConnectionLost(error.strerror or str(error)))
+                return
+            if not got:
+                self._put(b"", tell=True, broken=ConnectionLost("the server closed the connection"))
+                return
+            self._put(bytes(buffer[:got]), tell=False)
+            if got < _PIECE:
+                time.sleep(GATHER_SECONDS)
+
+    def _put(self, piece: bytes, *, tell: bool, broken: Exception | None = None) -> None:
+        with self._lock:
+            if piece:
+                self._ahead.append(piece)
+                self._ahead_bytes += len(piece)
+            self._broken = broken
+            is_much = self._ahead_bytes >= min(_PIECE, AHEAD_BYTES)
+            if (is_much or (tell and (self._ahead or broken is not None))) and not self._told:
+                self._told = True
+                os.write(self._writes, b"!")
+            self._lock.wait_for(lambda: self._closing or self._ahead_bytes < AHEAD_BYTES)
 
     def _write(self, data: bytes) -> None:
-        deadline = time.monotonic() + SEND_SECONDS
-        poll = select.poll()
-        poll.register(self._descriptor, select.POLLOUT)
-        while data:
-            try:
-                data = data[os.write(self._descriptor, data) :]
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise ConnectionLost(f"the server took nothing for {SEND_SECONDS:.0f} s") from None
-                poll.poll(250)
-            except OSError as error:
-                raise ConnectionLost(error.strerror or str(error)) from error
+        try:
+            self._socket.sendall(data)
+        except BlockingIOError:
+            raise ConnectionLost(f"the server took nothing for {SEND_SECONDS:.0f} s") from None
+        except OSError as error:
+            raise ConnectionLost(error.strerror or str(error)) from error
+
+
+def timeval(seconds: float) -> bytes:
+    """As SO_RCVTIMEO and SO_SNDTIMEO have it."""
+    whole = int(seconds)
+    return _TIMEVAL.pack(whole, round((seconds - whole) * 1e6))
 
 
 def said(fields: bytes) -> Exception:
