@@ -156,6 +156,11 @@ class Run:
             raise self._failure
         return self._report
 
+    @property
+    def ended(self) -> bool:
+        """True when it is over, however it ended."""
+        return self._done.is_set()
+
     def __await__(self) -> Generator[Any, None, RunReport]:
         """The report, for asyncio: holds no thread. Raises as `wait`. Cancelling the task leaves the run."""
         return self._ended().__await__()

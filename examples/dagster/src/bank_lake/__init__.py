@@ -1,0 +1,1 @@
+"""A bank's changes in a lake, as scheduled assets."""
