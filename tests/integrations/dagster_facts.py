@@ -14,16 +14,10 @@ with dg.DagsterInstance.get() as instance:
         metadata = event.asset_materialization.metadata if event else {}
         told[key.to_user_string()] = {name: value.value for name, value in metadata.items()}
     checks = {}
-    for spec in made.resolve_all_asset_check_specs() if hasattr(made, "resolve_all_asset_check_specs") else []:
-        checks[spec.key.asset_key.to_user_string()] = None
     for check in made.resolve_asset_graph().asset_check_keys:
         (record,) = instance.event_log_storage.get_asset_check_execution_history(check, limit=1) or [None]
         checks[check.asset_key.to_user_string()] = record and record.status.value
-    schedule = (
-        made.resolve_schedule_def("bank_schedule")
-        if hasattr(made, "resolve_schedule_def")
-        else made.get_schedule_def("bank_schedule")
-    )
+    schedule = made.resolve_schedule_def("bank_schedule")
     tick = schedule.evaluate_tick(dg.build_schedule_context(instance=instance))
     json.dump(
         {

@@ -54,9 +54,12 @@ def test_the_steps_of_the_example_lead_to_assets_with_figures(dagster: Environme
     assert told["schedule"] == ["*/15 * * * *", "bank_job", 1]
 
 
-def test_a_run_that_is_terminated_is_drained(dagster: Environment, project: Path) -> None:
+def test_a_run_that_is_terminated_is_drained(
+    dagster: Environment, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
     command = [dagster.python, str(Path(__file__).with_name("dagster_endless.py"))]
-    variables = dagster.variables(DAGSTER_HOME=str(project / "home"), BANK_ROWS="100000000", BANK_RATE="20000")
+    variables = dagster.variables(DAGSTER_HOME=str(project / "home"))
     with subprocess.Popen(command, cwd=project, env=variables, stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
         assert run.stdout.readline() == "storing\n"
