@@ -63,7 +63,7 @@ def test_links_between_pages_lead_somewhere(path: Path) -> None:
 def test_the_pack_of_the_example_is_found_by_its_entry_point(tmp_path: Path) -> None:
     fences = FENCE.findall((ROOT / "docs" / "writing-a-node.md").read_text(encoding="utf-8"))
     (project,) = [tomllib.loads(text) for kind, text in fences if kind == "toml"]
-    node, pack = (text for kind, text in fences if kind == "python")
+    node, *_, pack = (text for kind, text in fences if kind == "python")
     package = tmp_path / "my_nodes"
     package.mkdir()
     (package / "__init__.py").write_text(pack)

@@ -95,8 +95,13 @@ def _make(home: Path, wanted: Sequence[str], pins: Sequence[str]) -> None:
 def overlay() -> Path:
     """Afterbay as it is now, built and unpacked, for this process and its children."""
     folder = Path(mkdtemp(prefix="afterbay-overlay-"))
-    _uv("pip", "install", "--quiet", "--no-deps", "--python", sys.executable, "--target", str(folder), str(ROOT))
+    unpacked(ROOT, folder)
     return folder
+
+
+def unpacked(project: Path, folder: Path) -> None:
+    """Builds the package of `project` and unpacks it into `folder`."""
+    _uv("pip", "install", "--quiet", "--no-deps", "--python", sys.executable, "--target", str(folder), str(project))
 
 
 def _uv(*arguments: str) -> None:
