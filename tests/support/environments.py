@@ -21,6 +21,8 @@ from tempfile import mkdtemp
 
 ROOT = Path(__file__).parents[2]
 INSTALLING = 900.0
+# Airflow's servers want an older FastAPI than Prefect's: no one list of pins serves both.
+APART = {"airflow": ("apache-airflow==3.3.2", "cadwyn==7.0.0", "fastapi==0.136.3")}
 RUNNING = 240.0
 
 
@@ -68,7 +70,10 @@ def environment(extra: str, *also: str) -> Environment:
     wanted = [*project["project"]["dependencies"], *also]
     if extra:
         wanted += project["project"]["optional-dependencies"][extra]
-    pins = project["tool"]["uv"]["constraint-dependencies"]
+    apart = APART.get(extra, ())
+    replaced = ("apache-airflow", *(pin.partition("==")[0] + "==" for pin in apart)) if apart else ()
+    shared = project["tool"]["uv"]["constraint-dependencies"]
+    pins = [*apart, *(pin for pin in shared if not pin.startswith(replaced or "\n"))]
     said = "\n".join([sys.version, *sorted(wanted), *sorted(pins)])
     name = f"env-{extra or 'core'}-{hashlib.sha256(said.encode()).hexdigest()[:16]}"
     cache_home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "afterbay-tests"
