@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from afterbay.errors import EnvironmentRefused
+
 if TYPE_CHECKING:
     from afterbay.runtime.report import RunReport
     from afterbay.runtime.run import Run
@@ -15,25 +17,33 @@ if TYPE_CHECKING:
 log = logging.getLogger("afterbay.run")
 
 
-async def started(start: Callable[[], Run]) -> Run:
-    """The run that `start` starts, in a thread. If the task is cancelled meanwhile, the run is cancelled, too."""
+async def started(start: Callable[[Callable[[], None]], Run]) -> Run:
+    """The run that `start` starts, in a thread; it is given what it is to call before each wait for another run.
+
+    If the task is cancelled meanwhile, the waiting ends, or the run that was started is cancelled and its end awaited.
+    """
     gone = threading.Event()
-    begun: list[Run] = []
 
-    def begin() -> Run:
-        run = start()
-        begun.append(run)
-        if gone.is_set():  # asked after it is known, and set before it is looked for: one of the two sees the other
-            run.cancel()
-        return run
+    def look() -> None:
+        if gone.is_set():
+            raise EnvironmentRefused("run.cancelled", "the task that started the run was cancelled")
 
+    starting = asyncio.ensure_future(asyncio.to_thread(start, look))
     try:
-        return await asyncio.to_thread(begin)
+        return await asyncio.shield(starting)
     except asyncio.CancelledError:
         gone.set()
-        for run in begun:
-            run.cancel()
+        starting.add_done_callback(_cancel)  # also if this task is cancelled once more
+        try:
+            await (await asyncio.shield(starting))
+        except Exception:
+            log.debug("nothing was started, or it failed while it was cancelled", exc_info=True)
         raise
+
+
+def _cancel(starting: asyncio.Future[Run]) -> None:
+    if not starting.cancelled() and starting.exception() is None:
+        starting.result().cancel()
 
 
 async def ended(run: Run, stop_timeout: float) -> RunReport:

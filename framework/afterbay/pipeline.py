@@ -12,7 +12,7 @@ report = pipeline.run(until="end")
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -182,12 +182,24 @@ class Pipeline:
 
         `adopt`: a fresh state may take over a root that is not empty. Raises PipelineInvalid or EnvironmentRefused.
         """
+        return self._begin(until, adopt, wait, telemetry)
+
+    def _begin(
+        self,
+        until: Until | str | float | None,
+        adopt: bool,
+        wait: bool | str | float,
+        telemetry: Telemetry | None,
+        look: Callable[[], None] = lambda: None,
+    ) -> Run:
+        """`look` is called before each wait for another run; what it raises ends the waiting."""
         end, seconds = parse_until(until), parse_wait(wait)
         plan = self.compile()
         from afterbay.runtime.run import start
         from afterbay.runtime.takeover import patience
 
-        return start(plan, until=end, adopt=adopt, telemetry=telemetry, patience=patience(plan.state_dir, seconds))
+        waits = patience(plan.state_dir, seconds, look=look)
+        return start(plan, until=end, adopt=adopt, telemetry=telemetry, patience=waits)
 
     def run(
         self,
@@ -223,10 +235,13 @@ class Pipeline:
         wait: bool | str | float = False,
         telemetry: Telemetry | None = None,
     ) -> Run:
-        """As :meth:`start`, for asyncio: opening stores and sources takes place in a thread."""
+        """As :meth:`start`, for asyncio: opening stores and sources takes place in a thread.
+
+        When its task is cancelled meanwhile, what was begun is ended before the cancellation goes on.
+        """
         from afterbay.from_asyncio import started
 
-        return await started(lambda: self.start(until=until, adopt=adopt, wait=wait, telemetry=telemetry))
+        return await started(lambda look: self._begin(until, adopt, wait, telemetry, look))
 
     async def arun(
         self,

@@ -59,6 +59,40 @@ def test_a_cancelled_task_drains_its_run_and_stays_cancelled(tmp_path: Path) -> 
     assert pipeline.verify()["lake"].faults == ()
 
 
+def test_a_task_that_is_cancelled_while_its_run_starts_leaves_none_behind(tmp_path: Path) -> None:
+    pipeline = bank(tmp_path, rows=ENDLESS, rate=4_000)
+
+    async def main() -> None:
+        async with asyncio.timeout(60):
+            work = asyncio.ensure_future(pipeline.arun())
+            while not (tmp_path / "state" / "checkpoint.db").exists():
+                await asyncio.sleep(0)
+            work.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await work
+
+    asyncio.run(main())
+    assert not pipeline.status().locked
+
+
+def test_a_task_that_is_cancelled_while_it_waits_for_another_run_waits_no_longer(tmp_path: Path) -> None:
+    pipeline = bank(tmp_path, rows=ENDLESS, rate=4_000)
+    other = pipeline.start()
+
+    async def main() -> None:
+        async with asyncio.timeout(60):
+            work = asyncio.ensure_future(pipeline.arun(wait=True))
+            await asyncio.sleep(0.3)
+            work.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await work
+
+    asyncio.run(main())
+    assert not other.ended
+    other.cancel()
+    other.wait()
+
+
 def test_events_end_with_the_report_and_tell_each_checkpoint(tmp_path: Path) -> None:
     events = list(bank(tmp_path).start().events(every=0.02))
     last = events[-1]
