@@ -11,6 +11,7 @@ import threading
 
 from afterbay.clock import Clock
 from afterbay.errors import Cancelled
+from afterbay.sight import Waits
 
 
 class CreditWindow:
@@ -22,6 +23,12 @@ class CreditWindow:
         self._cancelled = False
         self._clock = clock
         self._changed = threading.Condition()
+        self.waits = Waits(clock)
+
+    @property
+    def window(self) -> int:
+        """Bytes that may be under way."""
+        return self._window
 
     @property
     def under_way(self) -> int:
@@ -33,7 +40,8 @@ class CreditWindow:
         """Waits until `nbytes` fit (or nothing is under way). Raises `Cancelled` when the scope ends."""
         with self._changed:
             while not self._cancelled and self._under_way and self._under_way + nbytes > self._window:
-                self._clock.wait(self._changed, None)
+                with self.waits:
+                    self._clock.wait(self._changed, None)
             if self._cancelled:
                 raise Cancelled
             self._under_way += nbytes

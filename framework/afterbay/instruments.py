@@ -23,7 +23,10 @@ BYTES = tuple(float(1 << power) for power in range(10, 31, 2))
 
 @dataclass(frozen=True, slots=True)
 class SpoolLevels:
-    """What a spool holds now. Bytes, headers included. `held_back`: what the source is held back for, or ""."""
+    """What a spool holds now. Bytes, headers included. `held_back`: what the source is held back for, or "".
+
+    `memory_limit`: bytes that `memory` may come to, 0 if it was not told.
+    """
 
     memory: int
     disk: int
@@ -31,6 +34,7 @@ class SpoolLevels:
     segments: int
     entries: int
     held_back: str = ""
+    memory_limit: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import Tracer, TracerProvider
 
 from afterbay.instruments import SpoolLevels, StoreOutage, instruments_of
+from afterbay.sight import Sight
 from afterbay.table_totals import TableLedger
 from afterbay.upstream import Upstream
 
@@ -172,6 +173,7 @@ class NodeMeter:
         self.name = name
         self.totals = NodeTotals()
         self.tables = TableLedger()
+        self.sight = Sight()
 
     @property
     def tracer(self) -> Tracer:

@@ -24,6 +24,7 @@ from afterbay.cli import (
     state_drop_slot,
     state_rebuild,
     status,
+    top,
     validate,
 )
 from afterbay.cli.failure import Failure
@@ -53,6 +54,7 @@ app.command("validate", epilog=validate.EXAMPLES)(validate.validate)
 app.command("plan", epilog=plan.EXAMPLES)(plan.plan)
 app.command("graph", epilog=graph.EXAMPLES)(graph.graph)
 app.command("status", epilog=status.EXAMPLES)(status.status)
+app.command("top", epilog=top.EXAMPLES)(top.top)
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command("schema", epilog=schema.EXAMPLES)(schema.schema)
 app.command("init", epilog=init.EXAMPLES)(init.init)

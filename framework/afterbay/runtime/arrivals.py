@@ -35,10 +35,12 @@ class Arrivals:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: deque[_Arrival] = deque()
+        self._newest: int | None = None
 
     def came(self, commit_ts: int, now: float) -> None:
         """A batch whose last row is at `commit_ts`, or a DDL at it, was received at `now` (monotonic seconds)."""
         with self._lock:
+            self._newest = commit_ts if self._newest is None else max(commit_ts, self._newest)
             newest = self._waiting[-1] if self._waiting else None
             if newest is not None and now - newest.at < RESOLUTION:
                 newest.commit_ts = max(newest.commit_ts, commit_ts)
@@ -53,6 +55,16 @@ class Arrivals:
             while self._waiting and self._waiting[0].commit_ts <= checkpoint:
                 self._waiting.popleft()
             return self._waiting[0].at if self._waiting else None
+
+    def newest(self) -> int | None:
+        """The highest commit-ts that came, or None."""
+        with self._lock:
+            return self._newest
+
+    def first_above(self, commit_ts: int) -> float | None:
+        """As `oldest`, for a position that is not the checkpoint: forgets nothing. O(arrivals that wait)."""
+        with self._lock:
+            return next((item.at for item in self._waiting if item.commit_ts > commit_ts), None)
 
     def _halve(self) -> None:
         joined: deque[_Arrival] = deque()

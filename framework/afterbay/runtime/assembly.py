@@ -27,7 +27,7 @@ from afterbay.node import (
 from afterbay.pressure import Pressure
 from afterbay.runtime.arrivals import Arrivals
 from afterbay.runtime.barrier import Barriers
-from afterbay.runtime.channel import ChannelClosed
+from afterbay.runtime.channel import Channel, ChannelClosed
 from afterbay.runtime.ledger import Ledger
 from afterbay.runtime.outlet import SchemaWriter, SourceOutlet, StopSwitch
 from afterbay.runtime.replay import ReplayCutter
@@ -53,7 +53,8 @@ class Assembly:
     sources: Mapping[str, SourceOperator]
     sinks: Mapping[str, SinkOperator[Any]]
     barriers: Barriers
-    reach: Mapping[str, frozenset[str]]
+    wiring: Wiring
+    windows: Mapping[str, CreditWindow]
     closers: Sequence[Callable[[], None]]
 
 
@@ -98,6 +99,9 @@ def assemble(
     for channel in wiring.channels:
         scope.on_cancel(channel.cancel)
         telemetry.watch_queue(channel.name, channel.depth)
+    for (source, _, _), inlet in wiring.inlets.items():
+        if isinstance(inlet, Channel):
+            telemetry.node(source).sight.blocks(inlet.waits)
 
     def shards_reached(partition: str) -> list[tuple[str, int]]:
         return [
@@ -118,9 +122,10 @@ def assemble(
         for item, sink in plan.sinks:
             sinks[item.name] = _open_sink(bench, item, sink, _upstream(plan, item, pressures), barriers)
             undo.callback(sinks[item.name].close)
-        sources = _open_sources(bench, ledgers, arrivals, sinks, barriers, pressures)
+        windows = {name: CreditWindow(CREDIT_WINDOW, clock) for name in ledgers}
+        sources = _open_sources(bench, ledgers, arrivals, windows, sinks, barriers, pressures)
         closers = [undo.pop_all().close]
-    return Assembly(ledgers, arrivals, sources, sinks, barriers, wiring.reach, closers)
+    return Assembly(ledgers, arrivals, sources, sinks, barriers, wiring, windows, closers)
 
 
 def _upstream(plan: Plan, item: PlanNode, pressures: Mapping[str, Pressure]) -> tuple[Pressure, ...]:
@@ -161,6 +166,7 @@ def _open_transform(
     else:
         stage = ParallelStage(bench.wiring.inboxes[item.name], outputs, item.parallelism, bench.clock)
         bench.scope.on_cancel(stage.sequencer.cancel)
+        meter.sight.blocks(stage.sequencer.waits)
         for instance, part in enumerate(work):
             bench.scope.add(f"{item.name}[{instance}]", _worker(stage, part), place)
     return [part.operator for part in work]
@@ -202,9 +208,10 @@ def _open_sink(
         )
     )
     bench.scope.on_cancel(operator.cancel)
+    sight = bench.telemetry.node(item.name).sight
     for index, channel in enumerate(bench.wiring.shards[item.name]):
         shard = operator.open_shard(index, channel.wake)
-        loop = ShardLoop(item.name, index, channel, shard, barriers)
+        loop = ShardLoop(item.name, index, channel, shard, barriers, sight)
         bench.scope.add(channel.name, loop.run, Place(node=item.name, shard=index))
     if item.merges:
         inbox, router = bench.wiring.inboxes[item.name], bench.wiring.routers[item.name]
@@ -241,6 +248,7 @@ def _open_sources(
     bench: _Bench,
     ledgers: Mapping[str, Ledger],
     arrivals: Mapping[str, Arrivals],
+    windows: Mapping[str, CreditWindow],
     sinks: Mapping[str, SinkOperator[Any]],
     barriers: Barriers,
     pressures: Mapping[str, Pressure],
@@ -270,7 +278,7 @@ def _open_sources(
                 undo.callback(operator.close)
                 bench.scope.on_cancel(operator.cancel)
                 operators[partition] = operator
-                window = CreditWindow(CREDIT_WINDOW, bench.clock)
+                window = windows[partition]
                 bench.scope.on_cancel(window.cancel)
                 outlet = SourceOutlet(
                     partition=partition,

@@ -20,6 +20,7 @@ from afterbay.clock import Clock
 from afterbay.errors import Cancelled
 from afterbay.messages import Watermark
 from afterbay.runtime.envelope import Envelope
+from afterbay.sight import Waits
 
 
 class ChannelClosed(Exception):
@@ -50,7 +51,8 @@ class Channel:
         condition: threading.Condition | None = None,
     ) -> None:
         self.name = name
-        self._bound = bound
+        self.bound = bound
+        self.waits = Waits(clock)  # of writers, for room
         self._clock = clock
         self._producers = producers
         self.condition = condition if condition is not None else threading.Condition()
@@ -66,7 +68,8 @@ class Channel:
         with self.condition:
             while not self._cancelled and not self._has_room(envelope):
                 self._writers += 1
-                self._clock.wait(self.condition, None)
+                with self.waits:
+                    self._clock.wait(self.condition, None)
                 self._writers -= 1
             if self._cancelled:
                 raise Cancelled
@@ -158,7 +161,7 @@ class Channel:
     def _has_room(self, envelope: Envelope) -> bool:
         if not self._queue:
             return True
-        bound = self._bound
+        bound = self.bound
         if bound.items is not None and len(self._queue) >= bound.items:
             return False
         return bound.nbytes is None or self._nbytes + envelope.nbytes <= bound.nbytes

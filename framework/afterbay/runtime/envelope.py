@@ -50,6 +50,15 @@ def watermark(partition: str, sequence: int) -> Envelope:
     return Envelope(partition, sequence, Watermark(partition))
 
 
+def last_commit_ts(message: Message) -> int | None:
+    """The commit-ts of a data message's last change; None for control."""
+    if isinstance(message, ChangeBatch):
+        return message.last.commit_ts
+    if isinstance(message, SchemaChange | DrainMarker | Watermark):
+        return None
+    return message.head.last.commit_ts
+
+
 def rows_of(message: Message) -> int:
     """How many changes a data message holds; 0 for control."""
     if isinstance(message, ChangeBatch):

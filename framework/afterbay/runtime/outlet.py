@@ -20,6 +20,7 @@ from afterbay.runtime.envelope import Envelope
 from afterbay.runtime.ledger import Ledger
 from afterbay.runtime.replay import ReplayCutter
 from afterbay.schema import Json, TableSchema
+from afterbay.sight import Waits
 from afterbay.state.store import State
 from afterbay.telemetry import NodeMeter
 
@@ -38,7 +39,9 @@ class StopSwitch:
         self._stopped = False
         self._cancelled = False
         self._flush_requests = 0
+        self._paused = False
         self._time_up = False
+        self.held = Waits(clock)  # sources, while the run is paused
 
     def start(self) -> None:
         """The run begins now, and so does its time."""
@@ -75,6 +78,33 @@ class StopSwitch:
         with self._changed:
             self._flush_requests += 1
             self._changed.notify_all()
+
+    @property
+    def paused(self) -> bool:
+        """True while sources send nothing."""
+        return self._paused
+
+    def pause(self, paused: bool) -> None:
+        """Sources send nothing more (True), or go on (False). A stop ends a pause: what is whole is to be stored."""
+        with self._changed:
+            self._paused = paused
+            self._changed.notify_all()
+
+    def hold(self, asked: int) -> bool:
+        """Waits while the run is paused. False when it is not, or is to stop; True if it is paused, and a flush was
+        asked for since `asked`. Raises `Cancelled`.
+        """
+        if not self._paused:
+            return False
+        with self._changed, self.held:
+            while self._paused and not self._cancelled and not self.stopping:
+                if asked != self._flush_requests:
+                    return True
+                left = None if self._deadline is None else self._deadline - self._clock.monotonic()
+                self._clock.wait(self._changed, left)
+            if self._cancelled:
+                raise Cancelled
+        return False
 
     def cancel(self) -> None:
         """Ends waits with `Cancelled`."""
@@ -164,6 +194,9 @@ class SourceOutlet:
         self._largest = largest
         self._sequence = 0
         self._flushes_seen = 0
+        self._at_barriers = Waits(clock)
+        for waits in (window.waits, switch.held, self._at_barriers):
+            meter.sight.blocks(waits)
 
     @property
     def stopping(self) -> bool:
@@ -171,8 +204,11 @@ class SourceOutlet:
 
     def batch(self, batch: ChangeBatch) -> None:
         """See `Outlet.batch`."""
+        self._switch.hold(self._switch.flush_requests)
         self._arrivals.came(batch.last.commit_ts, self._clock.monotonic())
         self._meter.passed(batch.num_rows, batch.nbytes)
+        if (tap := self._meter.sight.tap) is not None:
+            tap.passed(batch)
         for piece, stored in self._replay.cut(batch):
             if stored:
                 self._meter.repeated(piece.num_rows)
@@ -203,6 +239,11 @@ class SourceOutlet:
     def promise(self, commit_ts: int, cursor: Mapping[str, Json]) -> None:
         """See `Outlet.promise`."""
         self._ledger.promise(commit_ts, cursor)
+        self._flush_if_asked(commit_ts)
+        while self._switch.hold(self._flushes_seen):
+            self._flush_if_asked(commit_ts)
+
+    def _flush_if_asked(self, commit_ts: int) -> None:
         requests = self._switch.flush_requests
         if requests != self._flushes_seen:
             self._flushes_seen = requests
@@ -248,4 +289,5 @@ class SourceOutlet:
             marker = self._barriers.open(self._partition, commit_ts, reason, change)
             self._sequence += 1
             self._send(Envelope(self._partition, self._sequence, marker))
-            return self._barriers.wait(marker, self._ledger)
+            with self._at_barriers:
+                return self._barriers.wait(marker, self._ledger)

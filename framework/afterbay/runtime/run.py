@@ -18,7 +18,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from afterbay.clock import Clock, SystemClock
 from afterbay.compile.placed import placed
@@ -31,9 +31,13 @@ from afterbay.runtime.events import Endings, RunEvent, events, events_async
 from afterbay.runtime.outlet import StopSwitch
 from afterbay.runtime.report import Outcome, RunReport
 from afterbay.runtime.scope import Scope, stack_of
+from afterbay.schema import Json
 from afterbay.state.lock import Patience
 from afterbay.state.store import State
 from afterbay.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from afterbay.live.listener import Listener
 
 log = logging.getLogger("afterbay.run")
 
@@ -112,6 +116,8 @@ class Run:
         self._switch = switch
         self._clock = clock
         self._started = clock.monotonic()
+        self._started_at = clock.now().isoformat(timespec="seconds")
+        self._listener: Listener | None = None
         self._rows_before = _rows_stored(plan, state)
         self._done = threading.Event()
         self._endings = Endings()
@@ -134,6 +140,14 @@ class Run:
             now = self._clock.monotonic()
             self._ladder_cancel, self._ladder = now + 0.75 * timeout, now + timeout
         self._switch.stop()
+
+    def pause(self) -> None:
+        """Sources send nothing more until `resume`; what is under way is stored. A drain ends the pause."""
+        self._switch.pause(True)
+
+    def resume(self) -> None:
+        """Sources go on."""
+        self._switch.pause(False)
 
     def flush(self) -> None:
         """Asks for a drain without a stop: each source holds at its next promise until all before it is stored."""
@@ -205,9 +219,48 @@ class Run:
             out[name] = 0.0 if came is None else now - came
         return out
 
+    def age(self, since: float | None) -> float:
+        """Seconds since a moment of the run's clock; 0 for None."""
+        return 0.0 if since is None else round(self._clock.monotonic() - since, 3)
+
+    def figures(self) -> dict[str, Json]:
+        """Totals and levels now, as plain data (see `afterbay.live.figures`). One thread at a time."""
+        from afterbay.live.figures import Figures
+
+        found = Figures(self, self._state, self._assembly)
+        return found.take(phase=self._phase(), started_at=self._started_at, seconds=self.age(self._started))
+
+    def _phase(self) -> str:
+        if self._scope.cancelled:
+            return "cancelled"
+        if self._drained or self._switch.time_up:
+            return "draining"
+        return "paused" if self._switch.paused else "running"
+
+    def _listen(self) -> None:
+        from afterbay.live.answers import RunAnswers
+        from afterbay.live.figures import graph_of
+        from afterbay.live.listener import Listener
+        from afterbay.live.taps import Taps
+
+        plan = self.plan
+        taps = Taps(self.telemetry, [item.name for item in plan.nodes], (), self._clock)
+        answers = RunAnswers(plan.name, self, lambda: graph_of(plan), self.figures, taps, self._clock)
+        self._listener = Listener.open(plan.state_dir, plan.name, answers, self._clock)
+        self._leave(None)
+
+    def _leave(self, figures: dict[str, Json] | None) -> None:
+        """For whoever looks at the state when the run has ended, and at its graph if it did not come to that."""
+        from afterbay.live.figures import graph_of
+        from afterbay.live.last import leave
+
+        failed = "\n".join(str(error) for error in self._scope.errors) or None
+        leave(self.plan.state_dir, {"graph": graph_of(self.plan), "figures": figures, "failure": failed})
+
     def _start(self) -> None:
         self._state.start(self._assembly.ledgers, self._on_checkpoint, self._scope.fail)
         self._switch.start()
+        self._listen()
         self._scope.start()
         self._supervisor.start()
 
@@ -215,7 +268,7 @@ class Run:
         """The third commit (I2): called by the state's owner thread after the checkpoint row is durable."""
         self._assembly.sources[partition].acknowledge(point)
         for name, sink in self._assembly.sinks.items():
-            if partition in self._assembly.reach[name]:
+            if partition in self._assembly.wiring.reach[name]:
                 sink.checkpoint(partition, point.commit_ts)
 
     def _supervise(self) -> None:
@@ -264,6 +317,9 @@ class Run:
         self._at_close = self.checkpoints()
         for close in self._assembly.closers:
             self._attempt(close)
+        self._attempt(lambda: self._leave(self.figures()))
+        if self._listener is not None:
+            self._attempt(self._listener.close)  # before the next run may have the state, and a socket in it
         self._attempt(self._state.close)
 
     def _attempt(self, step: Any) -> None:

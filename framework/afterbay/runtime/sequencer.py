@@ -20,6 +20,7 @@ from typing import Generic, TypeVar
 
 from afterbay.clock import Clock
 from afterbay.errors import Cancelled
+from afterbay.sight import Waits
 
 Item = TypeVar("Item")
 
@@ -43,6 +44,7 @@ class Sequencer(Generic[Item]):
         self._changed = threading.Condition()
         self._sending = False
         self._cancelled = False
+        self.waits = Waits(clock)  # for places
 
     def places(self, results: Sequence[Sequence[Item] | None]) -> list[Place[Item]]:
         """New places at the end of the line, born finished where there is a result. Raises `Cancelled`.
@@ -53,7 +55,8 @@ class Sequencer(Generic[Item]):
         places: list[Place[Item]] = [Place(result) for result in results]
         with self._changed:
             while len(self._line) + len(places) > self._most and not self._cancelled:
-                self._clock.wait(self._changed, None)
+                with self.waits:
+                    self._clock.wait(self._changed, None)
             if self._cancelled:
                 raise Cancelled
             self._line.extend(places)

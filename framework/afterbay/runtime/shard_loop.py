@@ -15,6 +15,7 @@ from afterbay.messages import DrainMarker, DrainReason, SchemaChange, Watermark
 from afterbay.node import ShardOperator
 from afterbay.runtime.barrier import Barriers
 from afterbay.runtime.channel import Channel, ChannelClosed
+from afterbay.sight import Sight
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class ShardLoop:
     channel: Channel
     operator: ShardOperator[Any]
     barriers: Barriers
+    sight: Sight
 
     def run(self) -> None:
         """Until the inbox has ended. Raises `Cancelled`."""
@@ -50,6 +52,8 @@ class ShardLoop:
                         self.operator.schema_change(message, envelope.token)
                     elif not isinstance(message, Watermark):
                         assert envelope.token is not None
+                        if (tap := self.sight.tap) is not None:
+                            tap.passed(message)
                         self.operator.accept(message, envelope.token, envelope.credit)
         finally:
             self.operator.close()

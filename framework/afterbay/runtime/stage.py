@@ -16,7 +16,7 @@ from afterbay.errors import Place, RunFailed
 from afterbay.messages import DrainMarker, SchemaChange, Watermark
 from afterbay.node import Emit, SpoolOperator, TransformOperator
 from afterbay.runtime.channel import ChannelClosed
-from afterbay.runtime.envelope import CONTROL_BYTES, Envelope, rows_of, watermark
+from afterbay.runtime.envelope import CONTROL_BYTES, Envelope, last_commit_ts, rows_of, watermark
 from afterbay.runtime.sequencer import Sequencer
 from afterbay.telemetry import NodeMeter
 
@@ -114,6 +114,7 @@ class Work:
             self.meter.filtered(rows_of(envelope.message))
             return [(None, watermark(envelope.partition, envelope.sequence))]
         branches = envelope.branches(len(items))
+        spools = isinstance(self.operator, SpoolOperator)
         out: list[tuple[str | None, Envelope]] = []
         for number, (item, claims) in enumerate(zip(items, branches, strict=True), 1):
             port, message = (item.port, item.item) if isinstance(item, Emit) else (self.ports[0], item)
@@ -125,10 +126,14 @@ class Work:
                     hint=f"its ports are {', '.join(self.ports)}",
                 )
             credit = claims.credit
+            if spools and (last := last_commit_ts(message)) is not None:
+                self.meter.sight.reached(envelope.partition, last)
             if isinstance(self.operator, SpoolOperator) and credit is not None:
                 # At rest: the source may go on. This acknowledgement never moves the checkpoint.
                 self.operator.enqueued(credit)
                 credit = None
+            if (tap := self.meter.sight.tap) is not None:
+                tap.passed(message)
             self.meter.passed(rows_of(message), message.nbytes, busy if number == 1 else 0.0)
             final = number == len(items) and len(self.ports) == 1
             out.append((port, replace(claims, message=message, credit=credit, nbytes=message.nbytes, final=final)))

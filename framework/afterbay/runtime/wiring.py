@@ -24,7 +24,7 @@ class Wiring:
 
     `inboxes`: where a transform (or a merging sink) reads; `chains`: transforms that are run by what feeds them;
     `shards`: per sink, its channels; `outputs`: where a node writes; `reach`: the source partitions whose data reach
-    a node.
+    a node; `inlets`: where each edge ends, by (source, port, target).
     """
 
     inboxes: Mapping[str, Inbox]
@@ -34,6 +34,7 @@ class Wiring:
     outputs: Mapping[str, Outputs]
     reach: Mapping[str, frozenset[str]]
     channels: Sequence[Channel]
+    inlets: Mapping[tuple[str, str, str], Outbox]
 
 
 def wire(plan: Plan, clock: Clock) -> Wiring:
@@ -95,7 +96,7 @@ def wire(plan: Plan, clock: Clock) -> Wiring:
         }
         marks = any(plan[name].merges for name in nx.descendants(graph, node.name))
         outputs[node.name] = Outputs(ports, marks)
-    return Wiring(inboxes, chains, shards, routers, outputs, reach, channels)
+    return Wiring(inboxes, chains, shards, routers, outputs, reach, channels, inlets)
 
 
 def _chained(plan: Plan, node: PlanNode) -> bool:

@@ -24,6 +24,7 @@ from enum import Enum, StrEnum
 from afterbay.clock import Clock
 from afterbay.credit import Credit
 from afterbay.errors import AfterbayError, Cancelled
+from afterbay.sight import Waits
 from afterbay.spool.faults import SpoolMisuse
 from afterbay.spool.limits import ENTRY_OVERHEAD, Limits
 
@@ -82,6 +83,7 @@ class Budget:
         self._cancelled = False
         self._closed = False
         self._failure: AfterbayError | None = None
+        self.waits = Waits(clock)  # for room
         # Watermarks 0.8 and 0.6, of the quota and of the reserve: entries on disk can use up the one or the other.
         self._high_total = limits.quota * 4 // 5
         self._low_total = limits.quota * 3 // 5
@@ -147,7 +149,8 @@ class Budget:
                     rose, placement = self._take(stored, kept)
                     if placement is not None:
                         break
-                    self._clock.wait(self._changed, None)
+                    with self.waits:
+                        self._clock.wait(self._changed, None)
                 wakes = self._wakes if rose else ()
         finally:
             with self._changed:

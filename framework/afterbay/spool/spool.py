@@ -103,6 +103,7 @@ class Reservoir(SpoolOperator[EncodedBatch, SpoolEntry]):
         self._told = False
         self._budget.subscribe(self._tell_of_memory)
         meter.watch_spool(self.levels)
+        meter.sight.blocks(self._budget.waits)
 
     @classmethod
     def open(cls, path: Path, limits: Limits, clock: Clock, meter: NodeMeter, files: Files | None = None) -> Reservoir:
@@ -126,7 +127,8 @@ class Reservoir(SpoolOperator[EncodedBatch, SpoolEntry]):
         """What is held now. Bytes, overhead and headers included."""
         usage = self._budget.usage()
         held = self._budget.held_back()
-        return SpoolLevels(usage.heap, usage.disk, self._budget.quota, self._segments.count, usage.entries, held)
+        budget, segments = self._budget, self._segments.count
+        return SpoolLevels(usage.heap, usage.disk, budget.quota, segments, usage.entries, held, self._limits.memory)
 
     def references(self) -> dict[str, int]:
         """Live entries by segment file name."""

@@ -39,7 +39,7 @@ from afterbay.state.database import (
     open_database,
     refusal,
 )
-from afterbay.state.reset import PARTS, locked, set_aside
+from afterbay.state.reset import DATABASE_PARTS, locked, set_aside
 
 _NEW = "rebuilding"
 
@@ -86,7 +86,7 @@ def rebuild(plan: Plan, clock: Clock, say: Callable[[str], None]) -> Rebuilt:
         checkpoints = _checkpoints(ways, told)
         _check_counts(ways, told, checkpoints)
         new = _make(plan, ways, told, checkpoints, clock)
-        there = any((plan.state_dir / name).exists() for name in PARTS)
+        there = any((plan.state_dir / name).exists() for name in DATABASE_PARTS)
         backup = set_aside(plan.state_dir, clock, backup=True) if there else None
         (new / DATABASE_FILE).rename(plan.state_dir / DATABASE_FILE)
         shutil.rmtree(new)

@@ -14,11 +14,13 @@ from pathlib import Path
 from afterbay.clock import Clock
 from afterbay.durable import sync_folder
 from afterbay.errors import EnvironmentRefused
+from afterbay.live.protocol import LAST_FILE
 from afterbay.state.database import DATABASE_FILE
 from afterbay.state.lock import DirectoryLock
 from afterbay.state.reading import absent
 
-PARTS = tuple(f"{DATABASE_FILE}{suffix}" for suffix in ("", "-wal", "-shm", "-journal"))
+DATABASE_PARTS = tuple(f"{DATABASE_FILE}{suffix}" for suffix in ("", "-wal", "-shm", "-journal"))
+PARTS = (*DATABASE_PARTS, LAST_FILE)
 
 
 def reset(directory: Path, clock: Clock, *, backup: bool) -> Path | None:
@@ -49,7 +51,7 @@ def set_aside(directory: Path, clock: Clock, *, backup: bool) -> Path | None:
     its database is never taken for that of another one.
     """
     parts = [directory / name for name in PARTS if os.path.lexists(directory / name)]
-    if not parts:
+    if not any(part.name in DATABASE_PARTS for part in parts):
         raise absent(directory)
     try:
         if not backup:

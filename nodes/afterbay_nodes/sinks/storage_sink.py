@@ -45,6 +45,7 @@ def open_storage_sink(node: CloudStorage, context: SinkContext) -> StorageSink:
         lambda outage: context.state.note_outage(context.node, outage),
     )
     context.meter.watch_outage(outages.now)
+    context.meter.sight.watch_failing(outages.failing)
     store = open_store(
         node.store_uri,
         StoreOptions(part_concurrency=node.flush_concurrency, connections=slots * node.flush_concurrency + 2),
@@ -116,6 +117,7 @@ class StorageSink(SinkOperator[SpoolEntry]):
             meter=context.meter,
         )
         self._pool = UploadPool(context.node, slots, self._writer, context.clock, self._pressed, context.fail)
+        context.meter.sight.works(slots, self._pool.at_work)
         self._checkpoints = dict.fromkeys(context.partitions, -1) | dict(context.checkpoints)
         self._shown = CheckpointWriter(context.node, metadata, context.clock, context.fail)
         self._shown.start()

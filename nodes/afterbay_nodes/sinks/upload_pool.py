@@ -21,6 +21,7 @@ from typing import Protocol
 
 from afterbay.clock import Clock
 from afterbay.errors import Cancelled
+from afterbay.sight import Waits
 from afterbay.telemetry import FlushReason
 from afterbay_nodes.sinks.lane import Ddl, Due, FlushJob, Lane
 
@@ -78,6 +79,7 @@ class UploadPool:
         self._idle = 0
         self._threads: list[threading.Thread] = []
         self._closed = False
+        self.at_work = Waits(clock)
 
     def enqueue(self, lane: Lane, due: Due, performed: Callable[[Lane], None]) -> None:
         """Gives the lane a place, or a more urgent one. `performed(lane)`: it is idle again. Any thread."""
@@ -114,7 +116,8 @@ class UploadPool:
             try:
                 job = lane.take(self._clock.monotonic(), self._pressed())
                 if job is not None:
-                    self._jobs.perform(lane, job)
+                    with self.at_work:
+                        self._jobs.perform(lane, job)
                     lane.done()
             except Cancelled:
                 return

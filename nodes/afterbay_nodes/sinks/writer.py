@@ -18,6 +18,7 @@ from datetime import tzinfo
 from afterbay.clock import Clock
 from afterbay.messages import SchemaChange
 from afterbay.node import StoredPosition
+from afterbay.sight import StoredFile
 from afterbay.state.store import Intent, State
 from afterbay.telemetry import NodeMeter
 from afterbay_nodes.sinks.file_body import FileBodies, FileBody
@@ -179,8 +180,26 @@ class Writer:
         self._days.done(today, lane.partition, last.commit_ts)
         for item in job.pending:
             item.entry.release()
-        self._meter.flushed(job.reason, rows, intent.size, self._clock.monotonic() - job.since)
+        seconds = self._clock.monotonic() - job.since
+        self._meter.flushed(job.reason, rows, intent.size, seconds)
         self._meter.tables.stored(str(head.schema.name), rows, intent.size, last.commit_ts)
+        self._meter.sight.stored(
+            StoredFile(
+                at=self._clock.now(),
+                partition=lane.partition,
+                dispatcher=lane.dispatcher,
+                table=str(head.schema.name),
+                route=head.schema.route_key,
+                version=head.schema.version,
+                path=intent.path,
+                reason=job.reason.value,
+                rows=rows,
+                size=intent.size,
+                seconds=seconds,
+                commit_ts=last.commit_ts,
+                ordinal=last.ordinal,
+            )
+        )
 
     def _given(self, series: str) -> int | None:
         """The last number of a series; None in an adopted root, where files may be that the state does not know."""

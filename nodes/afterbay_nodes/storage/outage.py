@@ -20,6 +20,7 @@ from afterbay.clock import Clock
 from afterbay.errors import AfterbayError
 from afterbay.instruments import StoreOutage
 from afterbay.printable import visible
+from afterbay.sight import Failing as SeenFailing
 
 log = logging.getLogger("afterbay.store")
 
@@ -36,6 +37,7 @@ class Failing:
     since: float  # when its first try began, monotonic seconds
     tries: int = 0
     reason: str = ""
+    next_try: float = 0.0  # monotonic seconds
     answered: bool = False  # at last: done, or refused for a reason of its own
 
 
@@ -56,13 +58,29 @@ class Outages:
         with self._lock:
             return self._oldest() if self._out_since is not None else None
 
-    def failed(self, failing: Failing, reason: str, deadline: float) -> None:
-        """The operation has failed once more, for a `reason` without secrets; it is tried again for `deadline` s."""
+    def failing(self) -> list[SeenFailing]:
+        """All that is failing now, the longest first, whether it was told of or not."""
+        with self._lock:
+            now = self._clock.monotonic()
+            return [
+                SeenFailing(
+                    item.operation, item.key, item.reason, now - item.since, item.tries, max(0.0, item.next_try - now)
+                )
+                for item in sorted(self._failing.values(), key=lambda item: item.since)
+            ]
+
+    def failed(self, failing: Failing, reason: str, deadline: float, pause: float = 0.0) -> None:
+        """The operation has failed once more, for a `reason` without secrets; it is tried again for `deadline` s.
+
+        `pause`: seconds until the next try.
+        """
         with self._lock:
             failing.tries += 1
             failing.reason = reason
             self._failing[id(failing)] = failing
-            seconds = self._clock.monotonic() - failing.since
+            now = self._clock.monotonic()
+            failing.next_try = now + pause
+            seconds = now - failing.since
             if self._out_since is not None or seconds < TOLD_AFTER:
                 return
             self._out_since = failing.since

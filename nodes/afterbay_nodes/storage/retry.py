@@ -156,6 +156,6 @@ class Retry:
                 failing.answered = True
                 return result
             self._meter.retried(operation)
-            self._outages.failed(failing, verdict.reason, self._ladder.deadline)
+            self._outages.failed(failing, verdict.reason, self._ladder.deadline, rest)
             self.cancel.wait(rest)
             pause = min(pause * self._ladder.factor, self._ladder.longest)
