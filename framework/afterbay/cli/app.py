@@ -25,6 +25,7 @@ from afterbay.cli import (
     state_rebuild,
     status,
     top,
+    ui,
     validate,
 )
 from afterbay.cli.failure import Failure
@@ -55,6 +56,7 @@ app.command("plan", epilog=plan.EXAMPLES)(plan.plan)
 app.command("graph", epilog=graph.EXAMPLES)(graph.graph)
 app.command("status", epilog=status.EXAMPLES)(status.status)
 app.command("top", epilog=top.EXAMPLES)(top.top)
+app.command("ui", epilog=ui.EXAMPLES)(ui.ui)
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command("schema", epilog=schema.EXAMPLES)(schema.schema)
 app.command("init", epilog=init.EXAMPLES)(init.init)
