@@ -1,10 +1,10 @@
-"""`--wait` may have a duration, or none, wherever it stands."""
+"""`--wait` may have a duration, or none, wherever it stands; `--ui` a port."""
 
 from __future__ import annotations
 
 import pytest
 
-from afterbay.cli.optional_value import with_wait
+from afterbay.cli.optional_value import PORT, WAIT, completed
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,10 @@ from afterbay.cli.optional_value import with_wait
         ("--wait --json orders.yaml", "--wait=forever --json orders.yaml"),
         ("--until 5m orders.yaml", "--until 5m orders.yaml"),
         ("-- --wait", "-- --wait"),
+        ("--ui orders.yaml", "--ui=8765 orders.yaml"),
+        ("orders.yaml --ui 0 --wait 5m", "orders.yaml --ui=0 --wait=5m"),
+        ("--ui 70000 orders.yaml", "--ui=8765 70000 orders.yaml"),
     ],
 )
 def test_what_follows_is_its_value_only_where_it_can_be(words: str, wanted: str) -> None:
-    assert with_wait(words.split()) == wanted.split()
+    assert completed(words.split(), {"--wait": WAIT, "--ui": PORT}) == wanted.split()

@@ -11,6 +11,7 @@ from afterbay import Pipeline
 from afterbay.clock import SystemClock
 from afterbay.live.client import Connection, connection
 from afterbay.runtime.run import Run
+from afterbay.telemetry import Telemetry
 from afterbay_nodes.encoders.encode_csv import EncodeCsv
 from afterbay_nodes.sinks.cloud_storage import CloudStorage
 from afterbay_nodes.sources.demo import Demo
@@ -34,9 +35,9 @@ def lake(
 
 
 @contextmanager
-def going_on(pipeline: Pipeline) -> Iterator[Run]:
+def going_on(pipeline: Pipeline, telemetry: Telemetry | None = None) -> Iterator[Run]:
     """The pipeline at work; cancelled at the end of the block if it has not ended."""
-    run = pipeline.start(until="forever")
+    run = pipeline.start(until="forever", telemetry=telemetry)
     try:
         yield run
     finally:

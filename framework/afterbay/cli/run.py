@@ -15,11 +15,12 @@ from typer.core import TyperCommand
 from afterbay.cli import console
 from afterbay.cli.called_as import called_as
 from afterbay.cli.failure import Failure
-from afterbay.cli.optional_value import with_wait
+from afterbay.cli.optional_value import PORT, WAIT, completed
 from afterbay.cli.options import AsJson, PipelineFile, StateDir
 from afterbay.cli.progress import LogLevel, attach_logs, detach_logs, open_progress
 from afterbay.cli.summary import summary
 from afterbay.cli.supervise import Ended, StopSignals, supervise
+from afterbay.cli.ui import AllowControl, page_server
 from afterbay.errors import Diagnostic, PipelineInvalid
 
 if TYPE_CHECKING:
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
 
 
 class RunCommand(TyperCommand):
-    """`--wait` may have a duration, or none."""
+    """`--wait` may have a duration, or none; `--ui` a port."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, with_wait(args))
+        return super().parse_args(ctx, completed(args, {"--wait": WAIT, "--ui": PORT}))
 
 
 EXAMPLES = """\b
@@ -39,6 +40,7 @@ Examples:
   afterbay run orders.yaml --until 10m            ten minutes, then drain
   afterbay run orders.yaml --state /var/lib/orders --json > report.json
   afterbay run orders.yaml --wait 5m              take over from the run that goes on, when it ends
+  afterbay run orders.yaml --ui                   with a page that shows it live, on this machine
 
 \b
 One SIGINT or SIGTERM drains and exits 0; a second one, or one while it waits, stops at once (130, 143).
@@ -71,6 +73,17 @@ def run(
             show_default=False,
         ),
     ] = None,
+    ui: Annotated[
+        int | None,
+        typer.Option(
+            metavar="[PORT]",
+            help="Show it on a page while it runs. Default: port 8765; 0: any that is free.",
+            show_default=False,
+            min=0,
+            max=65535,
+        ),
+    ] = None,
+    allow_control: AllowControl = False,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary, only problems.")] = False,
     log_level: Annotated[LogLevel, typer.Option(help="The least severe log record that is shown.")] = LogLevel.WARNING,
@@ -91,6 +104,7 @@ def run(
     limit, ends, seconds = _stop_timeout(stop_timeout), parse_until(until), parse_wait(wait or False)
     plan = Pipeline.from_yaml(pipeline, state=state).compile()
     telemetry = Telemetry(plan.name)
+    page = None if ui is None else page_server(plan.state_dir, plan, ui, control=allow_control)
     with StopSignals() as signals:
         progress = open_progress(quiet=quiet)
         logs = attach_logs(progress, log_level)
@@ -100,6 +114,9 @@ def run(
             waits = patience(plan.state_dir, seconds, say=progress.say, look=signals.stop_waiting)
             handle = start(plan, until=ends, adopt=adopt, telemetry=telemetry, patience=waits)
             signals.started()
+            if page is not None:
+                page.start()
+                progress.say(page.url)
             ended = supervise(handle, signals, progress, stop_timeout=limit, monotonic=time.monotonic)
         except Exception as error:
             failure = Failure.of(error)
@@ -110,6 +127,8 @@ def run(
             failure.tell(as_json=as_json)
             os._exit(failure.exit_code)
         finally:
+            if page is not None:
+                page.stop()
             progress.close()
             detach_logs(logs)
         _tell(ended, pipeline, plan.warnings, as_json=as_json, quiet=quiet)

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 PORT = 8765
 
+AllowControl = Annotated[
+    bool,
+    typer.Option("--allow-control", help="Let who has the page's printed address pause, resume and drain the run."),
+]
+
 EXAMPLES = """\b
 Examples:
   afterbay ui orders.yaml --open
@@ -33,9 +38,7 @@ def ui(
     pipeline: MaybePipeline = None,
     state: StateDir = None,
     port: Annotated[int, typer.Option(help="0: any that is free.", min=0, max=65535)] = PORT,
-    allow_control: Annotated[
-        bool, typer.Option("--allow-control", help="Let who has the printed address pause, resume and drain the run.")
-    ] = False,
+    allow_control: AllowControl = False,
     open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> int:
     """Show a pipeline on a page, live: the graph and what flows, waits, fails and is stored.

@@ -53,7 +53,9 @@ class PageServer:
     def stop(self) -> None:
         """Ends the thread."""
         self._server.should_exit = True
-        if self._thread is not None:
+        if self._thread is None:
+            self._listening.close()
+        else:
             self._thread.join()
 
 
@@ -74,6 +76,7 @@ def _listen(port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((ADDRESS, port))
+        listening.listen(64)  # from now on a browser that comes early waits, and is not refused
     except OSError as error:
         listening.close()
         raise EnvironmentRefused(

@@ -25,6 +25,14 @@ export function set(element, name, value) {
   if (element.getAttribute(name) !== text) element.setAttribute(name, text);
 }
 
+export function style(element, name, value) {
+  if (element.style[name] !== value) element.style[name] = value;
+}
+
+export function hide(element, hidden) {
+  if (element.hidden !== hidden) element.hidden = hidden;
+}
+
 // As many children as there are items: `create` makes one, `update` shows an item in it.
 export function each(parent, items, create, update) {
   while (parent.children.length > items.length) parent.lastElementChild.remove();
@@ -48,16 +56,20 @@ export function table(element, columns, items, empty) {
   const body = element.tBodies[0];
   if (!items.length) {
     each(body, [empty], (parent) => make("td", "soft", make("tr", "none", parent)).parentElement, (row, text) => {
-      if (row.className !== "none") row.replaceChildren(make("td", "soft"));
-      row.className = "none";
-      row.firstElementChild.colSpan = columns.length;
+      if (row.className !== "none") {
+        row.replaceChildren(make("td", "soft"));
+        row.className = "none";
+      }
+      set(row.firstElementChild, "colspan", columns.length);
       say(row.firstElementChild, text);
     });
     return;
   }
   each(body, items, (parent) => make("tr", "", parent), (row, item) => {
-    if (row.className === "none") row.replaceChildren();
-    row.className = "";
+    if (row.className === "none") {
+      row.replaceChildren();
+      row.className = "";
+    }
     each(row, columns, (parent) => make("td", "", parent), (cell, [, shown, raw, kind]) => {
       if (cell.className !== (kind ?? "")) cell.className = kind ?? "";
       say(cell, shown(item));

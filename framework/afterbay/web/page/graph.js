@@ -1,6 +1,6 @@
 // The graph: places by dagre, left to right (top to bottom where the page is narrow); nodes are buttons, edges an SVG.
 
-import { draw, each, make, say, set } from "./dom.js";
+import { draw, each, hide, make, say, set, style } from "./dom.js";
 import { count, duration, percent, perSecond, size, text } from "./format.js";
 
 const WIDTH = 216;
@@ -155,7 +155,7 @@ function showCard(card, node, waiting) {
   say(card.rate, node.rows_per_second === null ? `${count(node.rows)} rows` : `${perSecond(node.rows_per_second, count)} rows`);
   say(card.bytes, node.bytes_per_second === null ? size(node.bytes) : perSecond(node.bytes_per_second, size));
   SHARES.forEach((share, index) => {
-    card.parts[index].style.width = `${(node[share] ?? 0) * 100}%`;
+    style(card.parts[index], "width", `${Math.round((node[share] ?? 0) * 100)}%`);
   });
   const shares = NAMED.filter((share) => node[share] !== null);
   say(card.shares, shares.map((share) => `${share} ${percent(node[share])}`).join(", ") || "–");
@@ -163,14 +163,10 @@ function showCard(card, node, waiting) {
 }
 
 function showDetail() {
-  detail.hidden = chosen === null || !latest;
+  const node = latest?.nodes.find((item) => item.name === chosen);
+  const declared = graph?.nodes.find((item) => item.name === chosen);
+  hide(detail, !node || !declared);
   if (detail.hidden) return;
-  const node = latest.nodes.find((item) => item.name === chosen);
-  const declared = graph.nodes.find((item) => item.name === chosen);
-  if (!node || !declared) {
-    detail.hidden = true;
-    return;
-  }
   if (detail.children.length === 0) {
     make("h3", "", detail);
     make("dl", "", detail);

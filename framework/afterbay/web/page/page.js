@@ -1,7 +1,7 @@
 // Takes what the server sends and shows it. The token, if there is one, came behind the # of the address: it is kept
 // for this tab and taken out of the address, and no server has seen it there.
 
-import { each, make, say, set, table } from "./dom.js";
+import { each, hide, make, say, set, style, table } from "./dom.js";
 import { count, duration, percent, size, text } from "./format.js";
 import { setGraph, showNodes } from "./graph.js";
 
@@ -39,7 +39,7 @@ function showHead(look) {
 }
 
 function showControls(phase) {
-  at("controls").hidden = token === null;
+  hide(at("controls"), token === null);
   for (const button of at("controls").children) {
     const off = { pause: phase !== "running", resume: phase !== "paused", drain: !["running", "paused"].includes(phase) };
     button.disabled = !live || off[button.dataset.ask];
@@ -76,12 +76,12 @@ function showPositions(partitions) {
     STAGES.forEach((stage, index) => {
       const mark = found.querySelector(`.${stage}`);
       const lag = lagOf(partition, stage);
-      mark.hidden = lag === null || lag === undefined;
+      hide(mark, lag === null || lag === undefined);
       if (mark.hidden) return;
       const place = along(lag);
-      mark.style.left = `${place}%`;
+      style(mark, "left", `${place.toFixed(2)}%`);
       mark.classList.toggle("left", place > 50);
-      mark.style.top = `${22 + index * 20}px`;
+      style(mark, "top", `${22 + index * 20}px`);
       say(mark, `${stage}, ${duration(lag)} behind`);
     });
   });
@@ -110,8 +110,8 @@ function showSpools(spools) {
     say(name, spool.node);
     say(memory, `memory ${size(spool.memory)} of ${size(spool.memory_limit)}`);
     say(disk, `memory and disk ${size(spool.memory + spool.disk)} of ${size(spool.quota)} (disk ${size(spool.disk)})`);
-    memoryMeter.value = spool.memory / Math.max(1, spool.memory_limit);
-    diskMeter.value = (spool.memory + spool.disk) / Math.max(1, spool.quota);
+    set(memoryMeter, "value", (spool.memory / Math.max(1, spool.memory_limit)).toFixed(4));
+    set(diskMeter, "value", ((spool.memory + spool.disk) / Math.max(1, spool.quota)).toFixed(4));
     set(found, "data-memory", spool.memory);
     set(found, "data-disk", spool.disk);
     const segments = `batches ${count(spool.entries)}, segments ${count(spool.segments)}`;
@@ -127,7 +127,7 @@ function showLists(figures) {
     ["age", (item) => duration(item.age), null, NUMBER],
     ["waits for", waitsFor],
   ], figures.barriers, "none");
-  at("errors-section").hidden = figures.errors.length === 0;
+  hide(at("errors-section"), figures.errors.length === 0);
   table(at("errors"), [
     ["node", (item) => item.node],
     ["what", (item) => `${item.operation} of ${item.key}`, null, "wide"],
