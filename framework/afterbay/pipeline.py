@@ -40,10 +40,16 @@ class Pipeline:
     """A declared pipeline. Nothing is opened or checked as a whole before :meth:`compile`."""
 
     def __init__(
-        self, name: str, *, state: str | os.PathLike[str] | None = None, registry: Registry | None = None
+        self,
+        name: str,
+        *,
+        state: str | os.PathLike[str] | None = None,
+        sensitive: Sequence[str] = (),
+        registry: Registry | None = None,
     ) -> None:
         """`state`: the state's folder, relative to the current directory; default `./.afterbay/<name>`.
 
+        `sensitive`: columns whose values `afterbay tap` leaves out (`email`, `customers.*`).
         `registry`: the node types that hints speak of; default: all that are installed. Raises PipelineInvalid for a
         name that cannot be one.
         """
@@ -54,7 +60,7 @@ class Pipeline:
             message = f"'{visible(name)}' is no pipeline name"
             raise PipelineInvalid("name.invalid", message, hint=f"a name is {NAME_RULE}")
         folder = Path(state) if state is not None else default_state_dir(name)
-        self._draft = Draft(name, Path.cwd() / folder, (), InCode())
+        self._draft = Draft(name, Path.cwd() / folder, (), InCode(), sensitive=tuple(sensitive))
         self._registry = registry
 
     @classmethod

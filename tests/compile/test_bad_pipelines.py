@@ -73,7 +73,18 @@ def test_long_text_repeated_by_aliases_counts_each_time() -> None:
         pytest.param("nodes: [a]\n", "1:1 [nodes.type]", "not a list", "changes: {type", id="list of nodes"),
         pytest.param("node: {}\nnodes: {a: {type: numbers}}\n", "1:1 [key.unknown]", "'node'", "'nodes'?", id="key"),
         pytest.param(
-            "x: {}\nnodes: {a: {type: numbers}}\n", "1:1 [key.unknown]", "'x'", "name, nodes, state", id="keys"
+            "x: {}\nnodes: {a: {type: numbers}}\n",
+            "1:1 [key.unknown]",
+            "'x'",
+            "name, nodes, sensitive, state",
+            id="keys",
+        ),
+        pytest.param(
+            "sensitive: [a, 7]\nnodes: {a: {type: numbers}}\n",
+            "1:16 [sensitive.invalid]",
+            "not a number",
+            "email",
+            id="sensitive",
         ),
         pytest.param("name: 7\nnodes: {a: {type: numbers}}\n", "1:7 [name.type]", "not a number", "quote", id="name 7"),
         pytest.param(

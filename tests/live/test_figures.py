@@ -141,3 +141,22 @@ def test_a_share_that_is_not_told_is_no_number() -> None:
     rates.add(moment(1, busy_seconds=None))
     (node,) = rates.add(moment(2, busy_seconds=None, blocked_seconds=2.0))["nodes"]
     assert (node["busy"], node["blocked"], node["idle"]) == (None, 1.0, None)
+
+
+def test_two_files_of_one_moment_are_both_told(tmp_path: Path) -> None:
+    with going_on(lake(tmp_path)) as run:
+        until(lambda: run.figures()["flushes"], bool)
+        sight = run.telemetry.node("lake").sight
+        file = sight.flushes()[-1]
+        sight.stored(file)
+        sight.stored(file)
+        run.figures()
+
+
+def test_figures_that_cannot_be_taken_fail_no_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run = lake(tmp_path, rows=1000).start(until="end")
+    run.telemetry.node("lake").sight.watch_failing(lambda: 1 // 0)  # type: ignore[arg-type,return-value]
+    report = run.wait(60)
+    assert report is not None
+    assert report.outcome == "completed"
+    assert "are not kept" in caplog.text

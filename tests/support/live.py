@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,17 @@ MANY = 1_000_000_000
 
 
 def lake(
-    folder: Path, *, rows: int = MANY, name: str = "orders", shards: int = 4, flush_interval: str = "200ms"
+    folder: Path,
+    *,
+    rows: int = MANY,
+    shards: int = 4,
+    flush_interval: str = "200ms",
+    sensitive: Sequence[str] = (),
 ) -> Pipeline:
     """A bank whose transfers go to files below `folder`."""
     sink = CloudStorage(uri=str(folder / "lake"), shards=shards, flush_interval=flush_interval)
     return (
-        Pipeline("orders", state=folder / "state")
+        Pipeline("orders", state=folder / "state", sensitive=sensitive)
         .add("bank", Demo(rows=rows))
         .add("csv", EncodeCsv(include_commit_ts=True), inputs="bank", parallelism=2)
         .add("spool", Spool(disk_quota="64MiB"), inputs="csv")

@@ -24,6 +24,7 @@ from afterbay.cli import (
     state_drop_slot,
     state_rebuild,
     status,
+    tap,
     top,
     ui,
     validate,
@@ -56,6 +57,7 @@ app.command("plan", epilog=plan.EXAMPLES)(plan.plan)
 app.command("graph", epilog=graph.EXAMPLES)(graph.graph)
 app.command("status", epilog=status.EXAMPLES)(status.status)
 app.command("top", epilog=top.EXAMPLES)(top.top)
+app.command("tap", epilog=tap.EXAMPLES)(tap.tap)
 app.command("ui", epilog=ui.EXAMPLES)(ui.ui)
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command("schema", epilog=schema.EXAMPLES)(schema.schema)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,7 +55,8 @@ def ui(
         import webbrowser
 
         webbrowser.open(server.url)
-    server.serve()
+    with suppress(KeyboardInterrupt):  # the server has ended in good order, and passes it on
+        server.serve()
     return 0
 
 

@@ -36,7 +36,7 @@ def draft_of_file(
     warnings = Findings()
     nodes = build_nodes(envelope.sections, document, registry, classes, path.resolve().parent, warnings)
     told = (*registry.faults, *warnings.found)
-    return Draft(envelope.name, envelope.state_dir, nodes, document, file, told)
+    return Draft(envelope.name, envelope.state_dir, nodes, document, file, told, envelope.sensitive)
 
 
 def plan_of(draft: Draft, registry: Callable[[], Registry] = Registry.installed) -> Plan:
@@ -61,7 +61,7 @@ def _plan(wired: Wired) -> Plan:
     )
     nodes = tuple(_plan_node(wired, wired.nodes[name]) for name in topology.order)
     draft = wired.draft
-    return Plan(draft.name, draft.state_dir, nodes, edges, draft.origin, draft.locator, draft.warnings)
+    return Plan(draft.name, draft.state_dir, nodes, edges, draft.origin, draft.locator, draft.warnings, draft.sensitive)
 
 
 def _plan_node(wired: Wired, item: DraftNode) -> PlanNode:

@@ -45,7 +45,10 @@ class DraftNode:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A declared pipeline. `origin` is the file it came from, `warnings` what was taken otherwise than written."""
+    """A declared pipeline. `origin` is the file it came from, `warnings` what was taken otherwise than written.
+
+    `sensitive`: columns whose values are not shown.
+    """
 
     name: str
     state_dir: Path
@@ -53,3 +56,4 @@ class Draft:
     locator: Locator
     origin: str | None = None
     warnings: tuple[Diagnostic, ...] = ()
+    sensitive: tuple[str, ...] = ()

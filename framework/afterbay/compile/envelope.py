@@ -2,6 +2,7 @@
 
 name: orders            # optional: the file's name without its ending
 state: ./state/orders   # optional: ./.afterbay/<name>; relative to the current directory
+sensitive: [email]      # optional: columns whose values `afterbay tap` does not show
 nodes:
   csv: {type: encode_csv, inputs: changes, parallelism: 4, …the options of encode_csv}
 """
@@ -19,7 +20,7 @@ from afterbay.compile.source_text import Spot
 from afterbay.compile.suggest import closest, did_you_mean
 from afterbay.printable import visible
 
-ROOT_KEYS = ("name", "state", "nodes")
+ROOT_KEYS = ("name", "state", "sensitive", "nodes")
 NODE_KEYS = ("type", "inputs", "parallelism")
 MOST_PARALLEL = 256
 PIPELINE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -46,6 +47,7 @@ class Envelope:
     name: str
     state_dir: Path
     sections: tuple[NodeSection, ...]
+    sensitive: tuple[str, ...] = ()
 
 
 def default_state_dir(name: str) -> Path:
@@ -75,9 +77,10 @@ class _Reader:
                 )
         name = self._name(root.get("name"), default_name)
         own_state = self._state(root["state"]) if "state" in root else None
+        sensitive = self._sensitive(root["sensitive"]) if "sensitive" in root else ()
         sections = self._nodes(root["nodes"]) if "nodes" in root else self._no_nodes()
         self._findings.stop()
-        return Envelope(name, Path.cwd() / (state or own_state or default_state_dir(name)), sections)
+        return Envelope(name, Path.cwd() / (state or own_state or default_state_dir(name)), sections, sensitive)
 
     def _name(self, value: Value, default_name: str) -> str:
         if "name" not in self._document.root:
@@ -103,6 +106,19 @@ class _Reader:
         message = "`state` is a folder's path" + ("" if isinstance(value, str) else f", not {_kind(value)}")
         self._add("state.invalid", message, self._document.value_spot("state"), "such as ./state/orders")
         return None
+
+    def _sensitive(self, value: Value) -> tuple[str, ...]:
+        items = value if isinstance(value, list) else [value]
+        for index, item in enumerate(items):
+            if not isinstance(item, str) or not item:
+                path = ("sensitive", index) if isinstance(value, list) else ("sensitive",)
+                self._add(
+                    "sensitive.invalid",
+                    f"`sensitive` is a list of columns, not {_kind(item)}",
+                    self._document.value_spot(*path),
+                    'such as [email, customers.birthday, "shop.*.card"]',
+                )
+        return tuple(item for item in items if isinstance(item, str))
 
     def _no_nodes(self) -> tuple[NodeSection, ...]:
         self._add(

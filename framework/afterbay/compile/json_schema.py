@@ -64,6 +64,14 @@ def pipeline_schema(registry: Registry | None = None) -> JsonSchema:
                 "minLength": 1,
                 "description": "the state's folder, relative to the current directory; default: ./.afterbay/<name>",
             },
+            "sensitive": {
+                "anyOf": [
+                    {"type": "string", "minLength": 1},
+                    {"type": "array", "items": {"type": "string", "minLength": 1}},
+                ],
+                "description": "columns whose values `afterbay tap` leaves out: column, table.column or "
+                "schema.table.column, with * and ?",
+            },
             "nodes": {
                 "type": "object",
                 "minProperties": 1,

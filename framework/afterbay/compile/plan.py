@@ -74,6 +74,7 @@ class Plan:
     """A checked pipeline, ready to run. For messages: `origin` is its file, `locator` finds places in that.
 
     `warnings`: options that were taken otherwise than they are written, and packs that cannot be read.
+    `sensitive`: columns whose values nobody is shown (see `live.redaction`).
     """
 
     name: str
@@ -83,6 +84,7 @@ class Plan:
     origin: str | None = None
     locator: Locator = field(default_factory=InCode, compare=False, repr=False)
     warnings: tuple[Diagnostic, ...] = field(default=(), compare=False)
+    sensitive: tuple[str, ...] = field(default=(), compare=False)
 
     def __getitem__(self, name: str) -> PlanNode:
         for node in self.nodes:

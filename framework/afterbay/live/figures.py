@@ -65,7 +65,8 @@ class Figures:
         meters = {item.name: telemetry.node(item.name) for item in plan.nodes}
         queues = telemetry.queues()
         spools = telemetry.spools()
-        flushes = sorted((file.at, name, file) for name, meter in meters.items() for file in meter.sight.flushes())
+        flushes = [(name, file) for name, meter in meters.items() for file in meter.sight.flushes()]
+        flushes.sort(key=lambda item: item[1].at, reverse=True)
         tables, left_out = _tables(meters)
         return {
             "pipeline": plan.name,
@@ -101,7 +102,7 @@ class Figures:
                 }
                 for item in self.run.barriers()
             ],
-            "flushes": [_flush(name, file) for _, name, file in flushes[: -MOST_FLUSHES - 1 : -1]],
+            "flushes": [_flush(name, file) for name, file in flushes[:MOST_FLUSHES]],
             "tables": tables,
             "tables_left_out": left_out,
             "errors": _errors(meters),

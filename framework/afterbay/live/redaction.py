@@ -62,6 +62,6 @@ def _text(scalar: pa.Scalar) -> str | None:
     try:
         value = scalar.as_py()
     except (ValueError, OverflowError):
-        value = scalar  # a time that Python has no number for
+        value = scalar.cast(pa.string())  # a time that Python has no number for: Arrow says it
     text = bytes(value).hex() if isinstance(value, bytes | memoryview) else str(value)
     return text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}… ({len(text) - MOST_TEXT} more characters)"

@@ -56,12 +56,13 @@ class NodeTap:
                 self._samples.append(head_of(message))
                 self._shown += 1
 
-    def take(self) -> dict[str, Json]:
-        """What was seen since the last time."""
+    def take(self, most: int) -> dict[str, Json]:
+        """What was seen since the last time; from now on `most` rows until the next."""
         with self._lock:
             samples, self._samples = self._samples, []
             passed = self._passed
             self._passed = self._shown = 0
+            self._most = most
         rows = sum(1 for item in samples if isinstance(item, dict) and "row" in item)
         return {"samples": samples, "rows_passed": passed, "rows_not_shown": passed - rows}
 
@@ -92,7 +93,7 @@ class Taps:
             self._telemetry.node(node).sight.tap = held[1]
         if held[0] != asker:
             raise PipelineInvalid("tap.taken", "somebody else has a tap on that node: one at a time")
-        return held[1].take()
+        return held[1].take(most)
 
     def gone(self, asker: int) -> None:
         """The asker's taps are taken off."""

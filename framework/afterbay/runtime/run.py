@@ -244,10 +244,18 @@ class Run:
         from afterbay.live.taps import Taps
 
         plan = self.plan
-        taps = Taps(self.telemetry, [item.name for item in plan.nodes], (), self._clock)
+        taps = Taps(self.telemetry, [item.name for item in plan.nodes], plan.sensitive, self._clock)
         answers = RunAnswers(plan.name, self, lambda: graph_of(plan), self.figures, taps, self._clock)
         self._listener = Listener.open(plan.state_dir, plan.name, answers, self._clock)
         self._leave(None)
+
+    def _leave_figures(self) -> None:
+        try:
+            figures = self.figures()
+        except Exception:  # a defect of what is for eyes only: told, but no reason for a run to have failed
+            log.exception("the last figures of the run are not kept")
+            return
+        self._leave(figures)
 
     def _leave(self, figures: dict[str, Json] | None) -> None:
         """For whoever looks at the state when the run has ended, and at its graph if it did not come to that."""
@@ -317,7 +325,7 @@ class Run:
         self._at_close = self.checkpoints()
         for close in self._assembly.closers:
             self._attempt(close)
-        self._attempt(lambda: self._leave(self.figures()))
+        self._leave_figures()
         if self._listener is not None:
             self._attempt(self._listener.close)  # before the next run may have the state, and a socket in it
         self._attempt(self._state.close)
