@@ -65,17 +65,6 @@ def test_a_drain_ends_a_pause(tmp_path: Path) -> None:
         assert report.rows_stored == report.rows_in
 
 
-def test_a_flush_is_served_in_a_pause(tmp_path: Path) -> None:
-    with going_on(lake(tmp_path, flush_interval="1h")) as run, asked(run) as ask:
-        until(lambda: ask.ask("figures"), lambda found: found["nodes"][0]["rows"] > 0)
-        ask.ask("pause")
-        ask.ask("flush")
-        until(
-            lambda: ask.ask("figures"),
-            lambda found: found["nodes"][3]["rows"] == found["nodes"][0]["rows"],
-        )
-
-
 def test_an_ended_run_is_looked_at_in_its_state(tmp_path: Path) -> None:
     pipeline = lake(tmp_path, rows=5000)
     report = pipeline.run(until="end")

@@ -194,6 +194,7 @@ class SourceOutlet:
         self._largest = largest
         self._sequence = 0
         self._flushes_seen = 0
+        self._whole: int | None = None  # the last promise, while nothing was sent after it
         self._at_barriers = Waits(clock)
         for waits in (window.waits, switch.held, self._at_barriers):
             meter.sight.blocks(waits)
@@ -204,7 +205,8 @@ class SourceOutlet:
 
     def batch(self, batch: ChangeBatch) -> None:
         """See `Outlet.batch`."""
-        self._switch.hold(self._switch.flush_requests)
+        self._hold()
+        self._whole = None
         self._arrivals.came(batch.last.commit_ts, self._clock.monotonic())
         self._meter.passed(batch.num_rows, batch.nbytes)
         if (tap := self._meter.sight.tap) is not None:
@@ -217,6 +219,8 @@ class SourceOutlet:
 
     def schema_change(self, change: SchemaChange) -> None:
         """See `Outlet.schema_change`. The DDL's token is minted at T and settled when its files are visible (I3)."""
+        self._hold()
+        self._whole = None
         self._arrivals.came(change.commit_ts, self._clock.monotonic())
         self._meter.schema_changed()
         for table in change.tables:
@@ -239,9 +243,15 @@ class SourceOutlet:
     def promise(self, commit_ts: int, cursor: Mapping[str, Json]) -> None:
         """See `Outlet.promise`."""
         self._ledger.promise(commit_ts, cursor)
+        self._whole = commit_ts
         self._flush_if_asked(commit_ts)
-        while self._switch.hold(self._flushes_seen):
-            self._flush_if_asked(commit_ts)
+        self._hold()
+
+    def _hold(self) -> None:
+        """Waits while the run is paused. A flush is served meanwhile if all that was sent is whole, else later."""
+        while self._switch.hold(self._switch.flush_requests if self._whole is None else self._flushes_seen):
+            if self._whole is not None:
+                self._flush_if_asked(self._whole)
 
     def _flush_if_asked(self, commit_ts: int) -> None:
         requests = self._switch.flush_requests
