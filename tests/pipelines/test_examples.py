@@ -74,9 +74,16 @@ def quickstart(cwd: Path) -> None:
     sound(cwd / "afterbay-demo" / "lake", StoreShape("csv"), CSV)
 
 
+def live(cwd: Path) -> None:
+    sound(cwd / "afterbay-demo" / "live", StoreShape("csv"), CSV)
+
+
+SHORT = {"ROWS": "5000", "RATE": "1000000"}  # of what otherwise goes on for a quarter of an hour
+
 EXAMPLES: dict[str, Callable[[Path], None]] = {
     "change_log_to_files": change_log_to_files,
     "fan_out": fan_out,
+    "live": live,
     "parquet_lake": parquet_lake,
     "python_function": python_function,
     "quickstart": quickstart,
@@ -99,13 +106,13 @@ def test_the_trial_of_postgres_copies_applies_and_verifies(tmp_path: Path) -> No
 def test_an_example_runs(tmp_path: Path, name: str) -> None:
     file = FOLDER / f"{name}.yaml"
     events = str(FOLDER / "events" / "shop.jsonl")
-    valid = afterbay("validate", file, cwd=tmp_path, EVENTS=events)
+    valid = afterbay("validate", file, cwd=tmp_path, EVENTS=events, **SHORT)
     assert valid.exit_code == 0, valid.out + valid.err
-    run = afterbay("run", file, "--json", cwd=tmp_path, EVENTS=events)
+    run = afterbay("run", file, "--json", cwd=tmp_path, EVENTS=events, **SHORT)
     assert run.exit_code == 0, run.err
     assert run.data["outcome"] == "completed"
     EXAMPLES[name](tmp_path)
-    again = afterbay("run", file, "--json", cwd=tmp_path, EVENTS=events)
+    again = afterbay("run", file, "--json", cwd=tmp_path, EVENTS=events, **SHORT)
     assert again.exit_code == 0, again.err
     assert again.data["files"] == 0
 

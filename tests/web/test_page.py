@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from afterbay.telemetry import Telemetry
 from tests.support.browser import browser, opened, shot
+from tests.support.cli import REPOSITORY, started
 from tests.support.live import asked, going_on, lake, until
 from tests.support.shown import Told, a_look, shown
 
@@ -68,6 +71,22 @@ def test_the_numbers_on_the_page_are_those_of_the_metrics(tmp_path: Path, chromi
             assert spool.get_attribute("data-memory") == str(values(reader, "afterbay.spool.memory")["spool"])
             checkpoint = page.locator("#positions-table tbody td:nth-child(7)").get_attribute("data-value")
             assert checkpoint == str(run.checkpoints()["bank"].commit_ts)
+
+
+def test_the_readmes_command_leads_to_a_live_graph(tmp_path: Path, chromium: Browser) -> None:
+    readme = (REPOSITORY / "README.md").read_text()
+    (command,) = re.findall(r"uv run afterbay (run \S+ --ui)$", readme, re.MULTILINE)
+    verb, file, option = command.split()
+    told = tmp_path / "told"
+    with started(verb, REPOSITORY / file, option, "0", cwd=tmp_path, errors=told) as run:
+        found = until(lambda: re.search(r"^http://127\.0\.0\.1:\d+/$", told.read_text(), re.MULTILINE), bool)
+        with opened(chromium, found[0]) as page:
+            expect(page.locator("#phase")).to_have_text("running")
+            expect(page.locator('[data-node="lake"] .rate')).to_contain_text("/s rows")
+            wait_looks(page, 4)
+            shot(page, "readme")
+        run.send_signal(signal.SIGINT)
+        assert run.wait(60) == 0
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "dark"), (390, "light"), (390, "dark")])
