@@ -199,7 +199,7 @@ def seen(folder: Path) -> dict[str, bytes | None]:
     for above, folders, files in os.walk(folder):
         inside = Path(above).relative_to(folder)
         found.update({(inside / name).as_posix(): None for name in folders})
-        kept = (name for name in files if not name.endswith("-shm"))
+        kept = (name for name in files if not name.endswith("-shm") and not (Path(above) / name).is_socket())
         found.update({(inside / name).as_posix(): (Path(above) / name).read_bytes() for name in kept})
     return dict(sorted(found.items()))
 

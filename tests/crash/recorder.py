@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from afterbay.live.protocol import SOCKET_FILE
 from tests.crash.calls import Call, data, text, vector
 from tests.crash.disk import File, Folder, Recording, Step
 
@@ -66,6 +67,8 @@ class _Recorder:
         if not absolute.startswith(self._base + "/"):
             return None
         *levels, name = absolute[len(self._base) + 1 :].split("/")
+        if name == SOCKET_FILE:
+            return None  # it is no data, and ends with its process: the next run puts its own in its place
         at = self.recording.root
         for level in levels:
             inner = at.names[level]
