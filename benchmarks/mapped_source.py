@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from afterbay.messages import ChangeBatch
-from afterbay.node import Outlet, ResumePoint, Source, SourceContext, SourceOperator
+from afterbay.node import Outlet, Source, SourceContext, SourceOperator
+from afterbay.positions import ResumePoint
 from afterbay.schema import Json
 from benchmarks.rows import Mapped, Shape, table_schema
 

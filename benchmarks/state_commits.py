@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from afterbay.clock import SystemClock
-from afterbay.node import ResumePoint
+from afterbay.positions import ResumePoint
 from afterbay.runtime.ledger import Ledger
 from afterbay.schema import RowPosition
 from afterbay.state.store import Intent, State

@@ -42,7 +42,6 @@ if TYPE_CHECKING:
         Emit,
         Outlet,
         PortTypes,
-        ResumePoint,
         ShardOperator,
         Sink,
         SinkContext,
@@ -57,6 +56,7 @@ if TYPE_CHECKING:
         Until,
     )
     from afterbay.pipeline import Pipeline
+    from afterbay.positions import ResumePoint
     from afterbay.runtime.ledger import Token
     from afterbay.runtime.report import RunReport
     from afterbay.runtime.run import Run

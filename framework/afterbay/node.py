@@ -27,8 +27,9 @@ from pydantic import BaseModel, ConfigDict
 from afterbay.clock import Clock
 from afterbay.errors import Diagnostic
 from afterbay.messages import ChangeBatch, SchemaChange
+from afterbay.positions import ResumePoint, StoredPosition
 from afterbay.pressure import Pressure
-from afterbay.schema import Json, RowPosition, TableSchema
+from afterbay.schema import Json, TableSchema
 
 if TYPE_CHECKING:
     from afterbay.credit import Credit
@@ -124,14 +125,6 @@ class Until(StrEnum):
     END = "end"  # at the end of a source that ends
     CAUGHT_UP = "caught-up"  # at what was there when the run started
     FOREVER = "forever"  # on a signal or `drain`
-
-
-@dataclass(frozen=True, slots=True)
-class ResumePoint:
-    """Where a source goes on: everything <= `commit_ts` is stored; `cursor` is the source's own, plain JSON data."""
-
-    commit_ts: int
-    cursor: Mapping[str, Json]
 
 
 class Outlet(Protocol):
@@ -281,20 +274,6 @@ class SinkOperator(ABC, Generic[In]):
 
     def close(self) -> None:
         """Gives resources back. Called once, after all shards are closed; also after a failure."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPosition:
-    """The last change of a dispatcher that a sink has stored, and the file it went to ("" and 0: none yet).
-
-    `size` is that file's in bytes, -1 if it was not noted. `counted`: of its commit-ts `ordinal` + 1 changes.
-    """
-
-    row: RowPosition
-    directory: str = ""
-    number: int = 0
-    size: int = -1
-    counted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

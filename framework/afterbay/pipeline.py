@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from afterbay.errors import AfterbayError, PipelineInvalid, Place
-from afterbay.node import Node, ResumePoint, Sink, Source, Transform, Until
+from afterbay.node import Node, Sink, Source, Transform, Until
+from afterbay.positions import ResumePoint
 from afterbay.printable import visible
 from afterbay.units import parse_duration
 from afterbay.upstream import DropsUpstream, HasUpstream, Removal, Upstream

@@ -8,7 +8,7 @@ from pathlib import Path
 from afterbay.cli.summary import summary
 from afterbay.compile.plan import Plan, PlanNode
 from afterbay.messages import ChangeBatch
-from afterbay.node import ResumePoint
+from afterbay.positions import ResumePoint
 from afterbay.runtime.report import Counts, RunReport, commit_time
 from afterbay.telemetry import FlushReason, Telemetry
 from afterbay_nodes.sources.demo import Demo

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
 from afterbay.errors import RunFailed
-from afterbay.node import ResumePoint
+from afterbay.positions import ResumePoint
 from afterbay.runtime.ledger import MAX_PROMISES, Ledger, Token
 
 

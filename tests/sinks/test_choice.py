@@ -13,7 +13,7 @@ import pytest
 
 from afterbay.errors import RunFailed
 from afterbay.messages import BatchHead, FileFormat
-from afterbay.node import StoredPosition
+from afterbay.positions import StoredPosition
 from afterbay.schema import Column, RowPosition, TableName, TableSchema
 from afterbay.telemetry import FlushReason, Telemetry
 from afterbay_nodes.sinks.file_body import FileBodies

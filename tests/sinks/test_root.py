@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from afterbay.errors import EnvironmentRefused, PipelineInvalid
-from afterbay.node import StoredPosition
+from afterbay.positions import StoredPosition
 from afterbay.runtime.report import RunReport
 from afterbay.runtime.run import start
 from afterbay.schema import RowPosition

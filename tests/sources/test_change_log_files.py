@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from afterbay.errors import AfterbayError, EnvironmentRefused, RunFailed
-from afterbay.node import ResumePoint, Until
+from afterbay.node import Until
+from afterbay.positions import ResumePoint
 from afterbay_nodes.sources import log_files, log_player, log_reader
 from afterbay_nodes.sources.change_log import ChangeLog
 from afterbay_nodes.zstd_module import zstd_module

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from afterbay.errors import AfterbayError, RunFailed
 from afterbay.messages import TableChange
-from afterbay.node import ResumePoint
+from afterbay.positions import ResumePoint
 from afterbay_nodes.sources import log_reader
 from afterbay_nodes.sources.change_log import ChangeLog
 from tests.support.canal import ddl, ids, watermark, write

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from afterbay import Pipeline
 from afterbay.errors import PipelineInvalid, RunFailed
 from afterbay.messages import DdlKind, Op
-from afterbay.node import ResumePoint
+from afterbay.positions import ResumePoint
 from afterbay.runtime.report import RunReport
 from afterbay_nodes.sinks.blackhole import Blackhole
 from afterbay_nodes.sources.bank import OPENING_BALANCE

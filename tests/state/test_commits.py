@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from afterbay.errors import RunFailed
-from afterbay.node import ResumePoint
+from afterbay.positions import ResumePoint
 from afterbay.runtime.ledger import Ledger
 from afterbay.schema import RowPosition
 from afterbay.state.status import read_status

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from afterbay.errors import AfterbayError, EnvironmentRefused, RunFailed
-from afterbay.node import ResumePoint
+from afterbay.positions import ResumePoint
 from afterbay.state.status import read_status
 from afterbay.state.store import State
 from tests.support.state import PATIENCE, SOURCE, Run, Wire, intent, is_commit, open_state, schema

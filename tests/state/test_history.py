@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from afterbay.errors import RunFailed
-from afterbay.node import ResumePoint
+from afterbay.positions import ResumePoint
 from afterbay.runtime.ledger import Ledger
 from tests.support.state import PATIENCE, SOURCE, Run, Wire, open_state, schema
 

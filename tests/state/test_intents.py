@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from afterbay.errors import RunFailed
-from afterbay.node import StoredPosition
+from afterbay.positions import StoredPosition
 from afterbay.schema import RowPosition
 from afterbay.state.store import Intent
 from tests.support.state import SINK, SOURCE, Run, intent, open_state

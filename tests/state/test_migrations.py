@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from afterbay.clock import SystemClock
-from afterbay.node import ResumePoint, StoredPosition
+from afterbay.positions import ResumePoint, StoredPosition
 from afterbay.schema import RowPosition
 from afterbay.state.export import export_state
 from afterbay.state.records import Intent, OpenIntent

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from afterbay.errors import RunFailed
-from afterbay.node import StoredPosition
+from afterbay.positions import StoredPosition
 from afterbay.schema import Column, RowPosition, TableName, TableSchema
 from afterbay_nodes.storage.dates import DateSeparator
 from afterbay_nodes.storage.layout import Layout

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from afterbay.compile.plan import Plan
-from afterbay.node import ResumePoint
+from afterbay.positions import ResumePoint
 from afterbay.runtime.report import Outcome, RunReport
 from afterbay.telemetry import Telemetry
 from tests.support.plans import chain

@@ -121,7 +121,8 @@ def _tell_of_the_start(begun: Path) -> None:
 
 
 def _keep_acknowledged(orders: Orders) -> None:
-    from afterbay.node import ResumePoint, SourceContext, SourceOperator
+    from afterbay.node import SourceContext, SourceOperator
+    from afterbay.positions import ResumePoint
     from afterbay_nodes.sources.change_log import ChangeLog
     from afterbay_nodes.sources.demo import Demo
 

@@ -18,7 +18,6 @@ from afterbay.node import (
     Capabilities,
     Node,
     Outlet,
-    ResumePoint,
     ShardOperator,
     Sink,
     SinkContext,
@@ -30,6 +29,7 @@ from afterbay.node import (
     TransformContext,
     TransformOperator,
 )
+from afterbay.positions import ResumePoint
 from afterbay.runtime.ledger import Token
 from afterbay.schema import Column, RowPosition, TableName, TableSchema
 from afterbay.state.store import Intent, State

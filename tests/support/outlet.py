@@ -10,7 +10,8 @@ from typing import Any
 
 from afterbay.clock import SystemClock
 from afterbay.messages import ChangeBatch, Op, SchemaChange
-from afterbay.node import ResumePoint, Source, SourceContext, Until
+from afterbay.node import Source, SourceContext, Until
+from afterbay.positions import ResumePoint
 from afterbay.schema import Json, RowPosition, TableSchema
 from afterbay.telemetry import Telemetry
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from afterbay.clock import Clock
 from afterbay.errors import AfterbayError
-from afterbay.node import ResumePoint
+from afterbay.positions import ResumePoint
 from afterbay.runtime.ledger import Ledger
 from afterbay.schema import Column, Json, RowPosition, TableName, TableSchema
 from afterbay.state.database import connect

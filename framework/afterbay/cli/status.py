@@ -49,7 +49,7 @@ def status(
 
 def _times(known: Pipeline | None, found: StateStatus) -> dict[str, str]:
     """The checkpoints' wall times, which only the sources that made them can tell."""
-    from afterbay.node import ResumePoint
+    from afterbay.positions import ResumePoint
 
     if known is None:
         return {}

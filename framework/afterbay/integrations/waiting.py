@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from afterbay.errors import EnvironmentRefused, PipelineInvalid
-from afterbay.node import ResumePoint
 from afterbay.pipeline import Pipeline
+from afterbay.positions import ResumePoint
 from afterbay.printable import visible
 
 

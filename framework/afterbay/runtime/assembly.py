@@ -18,12 +18,12 @@ from afterbay.node import (
     SourceContext,
     SourceOperator,
     SpoolOperator,
-    StoredPosition,
     Transform,
     TransformContext,
     TransformOperator,
     Until,
 )
+from afterbay.positions import StoredPosition
 from afterbay.pressure import Pressure
 from afterbay.runtime.arrivals import Arrivals
 from afterbay.runtime.barrier import Barriers

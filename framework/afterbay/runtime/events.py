@@ -16,7 +16,7 @@ from afterbay.runtime.report import Counts, RunReport
 
 if TYPE_CHECKING:
     from afterbay.compile.plan import Plan
-    from afterbay.node import ResumePoint
+    from afterbay.positions import ResumePoint
     from afterbay.telemetry import Telemetry
 
 Kind = Literal["checkpoint", "store-failing", "store-works", "progress", "ended"]

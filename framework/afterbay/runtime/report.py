@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from afterbay.compile.plan import Plan
-    from afterbay.node import ResumePoint, Source
+    from afterbay.node import Source
+    from afterbay.positions import ResumePoint
     from afterbay.schema import Json
     from afterbay.table_totals import TableTotals
     from afterbay.telemetry import Telemetry

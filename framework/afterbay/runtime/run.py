@@ -24,7 +24,8 @@ from afterbay.clock import Clock, SystemClock
 from afterbay.compile.placed import placed
 from afterbay.compile.plan import Plan
 from afterbay.errors import Cancelled, RunFailed
-from afterbay.node import ResumePoint, Until
+from afterbay.node import Until
+from afterbay.positions import ResumePoint
 from afterbay.runtime.assembly import Assembly, assemble
 from afterbay.runtime.barrier import BarrierStatus
 from afterbay.runtime.events import Endings, RunEvent, events, events_async

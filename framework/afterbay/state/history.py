@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from afterbay.errors import Place, RunFailed
-from afterbay.node import ResumePoint
+from afterbay.positions import ResumePoint
 from afterbay.schema import TableSchema
 from afterbay.state.codec import encode_commit_ts
 

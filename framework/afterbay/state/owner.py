@@ -25,7 +25,7 @@ from typing import TypeVar, cast
 
 from afterbay.clock import Clock
 from afterbay.errors import AfterbayError, EnvironmentRefused, RunFailed
-from afterbay.node import ResumePoint
+from afterbay.positions import ResumePoint
 from afterbay.runtime.ledger import Ledger, Token
 from afterbay.state.database import refusal
 from afterbay.state.history import SchemaHistory, SchemaRecord

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from afterbay.node import ResumePoint, StoredPosition
+from afterbay.positions import ResumePoint, StoredPosition
 from afterbay.schema import RowPosition, TableSchema
 
 

@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from afterbay.clock import Clock
 from afterbay.instruments import StoreOutage
-from afterbay.node import ResumePoint, StoredPosition
+from afterbay.positions import ResumePoint, StoredPosition
 from afterbay.runtime.ledger import Ledger, Token
 from afterbay.schema import Json, TableSchema
 from afterbay.state.codec import check_count, check_text, decode_object, encode_commit_ts, encode_json

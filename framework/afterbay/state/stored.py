@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from afterbay.node import StoredPosition
+from afterbay.positions import StoredPosition
 from afterbay.schema import Json, RowPosition
 from afterbay.state.codec import decode_commit_ts, decode_object
 from afterbay.state.reading import reading

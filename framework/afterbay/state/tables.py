@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from afterbay.clock import Clock
 from afterbay.errors import Place, RunFailed
 from afterbay.instruments import StoreOutage
-from afterbay.node import ResumePoint, StoredPosition
+from afterbay.positions import ResumePoint, StoredPosition
 from afterbay.printable import visible
 from afterbay.schema import RowPosition
 from afterbay.state.codec import decode_commit_ts, decode_object, encode_commit_ts, encode_cursor

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from afterbay.messages import ChangeBatch, SchemaChange
-from afterbay.node import ResumePoint
+from afterbay.positions import ResumePoint
 from afterbay.schema import Json, RowPosition, TableSchema
 
 

@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from afterbay.messages import ChangeBatch
-from afterbay.node import Capabilities, Outlet, ResumePoint, Sink, Source, SourceContext, SourceOperator
+from afterbay.node import Capabilities, Outlet, Sink, Source, SourceContext, SourceOperator
 from afterbay.pipeline import Pipeline
+from afterbay.positions import ResumePoint
 from afterbay.testing.made_up import ROWS, Step, steps
 from afterbay.testing.recorded import broken
 

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from afterbay.errors import EnvironmentRefused
-from afterbay.node import StoredPosition
+from afterbay.positions import StoredPosition
 from afterbay.state.store import State
 from afterbay_nodes.sinks.writer import plain_directory
 from afterbay_nodes.storage.advance import UNSEEN

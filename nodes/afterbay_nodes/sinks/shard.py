@@ -15,7 +15,8 @@ from afterbay.clock import Clock
 from afterbay.credit import Credit
 from afterbay.errors import Place, RunFailed
 from afterbay.messages import SchemaChange, SpoolEntry
-from afterbay.node import ShardOperator, StoredPosition
+from afterbay.node import ShardOperator
+from afterbay.positions import StoredPosition
 from afterbay.runtime.ledger import Token
 from afterbay.telemetry import FlushReason, NodeMeter
 from afterbay_nodes.sinks.lane import Ddl, Lane, Limits

@@ -9,7 +9,8 @@ from contextlib import ExitStack
 from afterbay.clock import Clock
 from afterbay.errors import Cancelled
 from afterbay.messages import SchemaChange, SpoolEntry
-from afterbay.node import ShardOperator, SinkContext, SinkOperator, StoredPosition
+from afterbay.node import ShardOperator, SinkContext, SinkOperator
+from afterbay.positions import StoredPosition
 from afterbay_nodes.sinks.cleanup import Cleanup, Expiry
 from afterbay_nodes.sinks.cloud_storage import CloudStorage
 from afterbay_nodes.sinks.file_body import FileBodies

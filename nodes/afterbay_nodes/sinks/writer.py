@@ -17,7 +17,7 @@ from datetime import tzinfo
 
 from afterbay.clock import Clock
 from afterbay.messages import SchemaChange
-from afterbay.node import StoredPosition
+from afterbay.positions import StoredPosition
 from afterbay.sight import StoredFile
 from afterbay.state.store import Intent, State
 from afterbay.telemetry import NodeMeter

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from afterbay.errors import Diagnostic
 from afterbay.messages import ChangeBatch
-from afterbay.node import Capabilities, ResumePoint, Source, SourceContext, SourceOperator
+from afterbay.node import Capabilities, Source, SourceContext, SourceOperator
+from afterbay.positions import ResumePoint
 from afterbay.schema import Json, TableName
 from afterbay.units import MIB, ByteSize
 from afterbay_nodes.sources.dispatcher import dispatcher_of

@@ -10,7 +10,8 @@ from pydantic import Field
 from afterbay.clock import Clock
 from afterbay.errors import RunFailed
 from afterbay.messages import ChangeBatch
-from afterbay.node import Capabilities, Outlet, ResumePoint, Source, SourceContext, SourceOperator
+from afterbay.node import Capabilities, Outlet, Source, SourceContext, SourceOperator
+from afterbay.positions import ResumePoint
 from afterbay.schema import Json, TableName
 from afterbay_nodes.sources.bank import Bank, commit_ts, transaction_of
 from afterbay_nodes.sources.bank_ddl import BankDdl

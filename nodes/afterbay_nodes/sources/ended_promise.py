@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from afterbay.node import ResumePoint
+from afterbay.positions import ResumePoint
 from afterbay.schema import Json, TableName
 from afterbay_nodes.sources.canal_json import BadLine
 

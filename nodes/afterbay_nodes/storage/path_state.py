@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from afterbay.clock import Clock
-from afterbay.node import StoredPosition
+from afterbay.positions import StoredPosition
 from afterbay.schema import RowPosition, TableSchema
 from afterbay_nodes.storage.advance import UNSEEN
 from afterbay_nodes.storage.dates import DateSeparator

@@ -11,7 +11,8 @@ from pydantic import ConfigDict, Field, SecretStr, field_validator
 
 from afterbay.errors import EnvironmentRefused
 from afterbay.messages import ChangeBatch
-from afterbay.node import Capabilities, ResumePoint, Source, SourceContext, SourceOperator
+from afterbay.node import Capabilities, Source, SourceContext, SourceOperator
+from afterbay.positions import ResumePoint
 from afterbay.schema import Json, TableName
 from afterbay.units import GIB, ByteSize, Duration
 from afterbay.upstream import Removal, Upstream

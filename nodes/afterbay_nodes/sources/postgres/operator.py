@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from afterbay.errors import Cancelled, Place, RunFailed
-from afterbay.node import Outlet, ResumePoint, SourceContext, SourceOperator, Until
+from afterbay.node import Outlet, SourceContext, SourceOperator, Until
+from afterbay.positions import ResumePoint
 from afterbay.schema import Json
 from afterbay.upstream import Upstream
 from afterbay_nodes.sources.postgres import ddl_trigger, publication, slot, start_checks
