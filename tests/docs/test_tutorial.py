@@ -35,4 +35,4 @@ def test_every_step_runs(tmp_path: Path) -> None:
         with psycopg.connect(uri) as db:
             assert db.execute("SELECT count(*) FROM pg_replication_slots").fetchone() == (0,)
     names = {step.split()[1] for step in steps if step.startswith("afterbay ")}
-    assert names == {"validate", "graph", "run", "ls", "status", "verify", "apply"}
+    assert names == {"validate", "graph", "run", "ls", "status", "verify", "apply", "state"}

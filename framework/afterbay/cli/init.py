@@ -76,5 +76,7 @@ def _package(name: str, *, as_json: bool) -> int:
     if as_json:
         console.data({"folder": str(folder), "files": sorted(found)})
     else:
-        console.result(f"wrote {folder}\n\nNext:\n  cd {folder}\n  pip install -e . pytest\n  pytest")
+        console.result(
+            f"wrote {folder}\n\nNext, in an environment that has Afterbay:\n  cd {folder}\n  pip install -e . pytest\n  pytest"
+        )
     return 0
