@@ -44,7 +44,7 @@ STEPS = [
         "fsync:10:after",
         "fsync:90:before",
         "unlink:1:before",
-        "unlink:3:after",
+        "unlink:2:after",
     ),
 ]
 

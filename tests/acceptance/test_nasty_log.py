@@ -6,7 +6,7 @@ import json
 from itertools import pairwise
 
 from tests.support.nasty_kinds import PIECES, WHOLE
-from tests.support.nasty_log import ROWS, _Maker, nasty_log
+from tests.support.nasty_log import _STEPS, ROWS, _Maker, nasty_log
 
 
 def test_it_has_its_rows_tables_and_ddls() -> None:
@@ -53,5 +53,5 @@ def test_no_row_comes_first_after_its_watermark() -> None:
 
 
 def test_a_seed_gives_one_log() -> None:
-    assert _Maker(500, 7).make().lines == _Maker(500, 7).make().lines
-    assert _Maker(500, 7).make().lines != _Maker(500, 8).make().lines
+    assert _Maker(500, 7, _STEPS).make().lines == _Maker(500, 7, _STEPS).make().lines
+    assert _Maker(500, 7, _STEPS).make().lines != _Maker(500, 8, _STEPS).make().lines

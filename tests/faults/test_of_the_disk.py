@@ -116,11 +116,13 @@ def test_a_state_whose_fsync_fails(road: Road, monkeypatch: pytest.MonkeyPatch) 
     ends_well(road)
 
 
-@pytest.mark.parametrize("point", ["disk.fsync", "disk.fdatasync"])
-def test_a_store_on_a_disk_whose_fsync_fails(road: Road, monkeypatch: pytest.MonkeyPatch, point: str) -> None:
+@pytest.mark.parametrize(("point", "call"), [("disk.fsync", 20), ("disk.fdatasync", 8)])
+def test_a_store_on_a_disk_whose_fsync_fails(
+    road: Road, monkeypatch: pytest.MonkeyPatch, point: str, call: int
+) -> None:
     """Never tried again: after a failed fsync the system may have thrown the bytes away (I1)."""
     with monkeypatch.context() as faults:
-        arm([Fault(point, 8, "before", "eio")], put=faults.setattr)
+        arm([Fault(point, call, "before", "eio")], put=faults.setattr)
         failure = fails(road)
     assert code_of(failure) == "store.refused"
     assert "Input/output error" in str(failure.diagnostics[0])

@@ -33,7 +33,7 @@ LINES = [
 STORED = {"t": [str(n) for n in range(40)], "u": [str(n) for n in range(40)] * 2}
 FORMAT = {"date_separator": "none", "file_size": "1KiB", "shards": 2}
 SPOOL = {"memory": "0B", "disk_quota": "1MiB", "segment": "16KiB"}
-LATER = {"state.commit": 20, "disk.fsync": 14, "disk.fdatasync": 8, "disk.writev": 8, "disk.unlink": 8, "node.work": 8}
+LATER = {"state.commit": 20, "disk.fsync": 24, "disk.fdatasync": 8, "disk.writev": 8, "disk.unlink": 8, "node.work": 8}
 """Which call of a point it is, behind those of the start; the second of the others, or the first of what comes once."""
 ONCE = ("sink.recover", "sink.finish", "source.ddl", "barrier.wait", "barrier.arrive", "sink.schema", "state.ddl")
 

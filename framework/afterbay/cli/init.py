@@ -77,6 +77,7 @@ def _package(name: str, *, as_json: bool) -> int:
         console.data({"folder": str(folder), "files": sorted(found)})
     else:
         console.result(
-            f"wrote {folder}\n\nNext, in an environment that has Afterbay:\n  cd {folder}\n  pip install -e . pytest\n  pytest"
+            f"wrote {folder}\n\n"
+            f"Next, in an environment that has Afterbay:\n  cd {folder}\n  pip install -e . pytest\n  pytest"
         )
     return 0
