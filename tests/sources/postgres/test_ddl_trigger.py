@@ -74,6 +74,24 @@ def test_a_drop_is_not_believed_of_a_table_that_is_there(copy: Copied) -> None:
     copy.is_equal()
 
 
+def test_a_column_that_is_dropped_and_added_in_one_statement(copy: Copied) -> None:
+    """Its name, type and place are the same; its number is another."""
+    copy.db.execute("ALTER TABLE t DROP COLUMN name, ADD COLUMN name text")
+    copy.db.execute("INSERT INTO t VALUES (21, 21, 'y')")
+    copy.catches_up()
+    assert copy.statements("t")[-1] == "ALTER TABLE `public`.`t` DROP COLUMN `name`, ADD COLUMN `name` LONGTEXT"
+    copy.is_equal()
+
+
+def test_a_key_that_goes_where_the_whole_row_identifies(copy: Copied) -> None:
+    copy.db.execute("ALTER TABLE t REPLICA IDENTITY FULL")
+    copy.db.execute("ALTER TABLE t DROP CONSTRAINT t_pkey")
+    copy.db.execute("INSERT INTO t VALUES (1, 21, 'again')")
+    copy.catches_up()
+    assert copy.statements("t")[-1].endswith("DROP PRIMARY KEY")
+    copy.is_equal()
+
+
 @pytest.fixture
 def stranger(copy: Copied) -> Iterator[psycopg.Connection[Any]]:
     """A role that may do nothing but connect, as anybody may who has some job in the database."""
@@ -112,7 +130,7 @@ def test_a_strangers_own_ddl_is_told(copy: Copied, stranger: psycopg.Connection[
     copy.db.execute("ALTER TABLE t OWNER TO stranger")
     # What runs with its owner's rights takes nothing of theirs for the catalog's.
     stranger.execute("CREATE TEMPORARY TABLE pg_class AS SELECT * FROM pg_catalog.pg_class LIMIT 0")
-    stranger.execute("CREATE TEMPORARY TABLE pg_attribute AS SELECT * FROM pg_catalog.pg_attribute LIMIT 0")
+    stranger.execute("CREATE TEMPORARY TABLE pg_attribute (LIKE pg_catalog.pg_class)")
     stranger.execute("ALTER TABLE t ADD COLUMN theirs int DEFAULT 4")
     copy.catches_up()
     assert copy.statements("t")[-1].startswith("ALTER TABLE `public`.`t` ADD COLUMN `theirs` INT")

@@ -109,13 +109,15 @@ def test_everything_that_is_wrong_is_told_together(tmp_path: Path, logical_postg
         db.execute("CREATE TABLE good (id int PRIMARY KEY)")
         db.execute("CREATE TABLE keyless (id int)")
         db.execute("CREATE TABLE wide (id int PRIMARY KEY, much text)")
-        db.execute(f"CREATE PUBLICATION {copy.slot} FOR TABLE good WITH (publish = 'insert')")
+        less = "publish = 'insert', publish_via_partition_root = true"
+        db.execute(f"CREATE PUBLICATION {copy.slot} FOR TABLE good WITH ({less})")
         error = failure(copy.catches_up)
         assert isinstance(error, EnvironmentRefused)
         told = [(item.code, item.hint or "") for item in error.diagnostics]
         assert [code for code, _ in told] == [
             "postgres.identity",
             "postgres.whole_rows",
+            "postgres.publication",
             "postgres.publication",
         ]
         for _, hint in told:

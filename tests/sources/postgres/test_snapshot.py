@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from afterbay.errors import EnvironmentRefused
+from afterbay_nodes.sources.postgres.connection import Access
+from afterbay_nodes.sources.postgres.snapshot import Snapshot
 from tests.support.cli import dies
 from tests.support.copied import Copied, copied
 from tests.support.postgres_server import PostgresServer
@@ -98,3 +100,45 @@ def test_row_security_hides_nothing(copy: Copied) -> None:
     finally:
         copy.db.execute("DROP OWNED BY reader")
         copy.db.execute("DROP ROLE reader")
+
+
+ALTERED = {
+    "a column hands its name on": "ALTER TABLE a RENAME n TO m; ALTER TABLE a ADD n bigint",
+    "columns exchange their names": "ALTER TABLE a RENAME n TO x; ALTER TABLE a RENAME id TO n; "
+    "ALTER TABLE a RENAME x TO id",
+    "a column is dropped and added": "ALTER TABLE a DROP name, ADD name text",
+    "tables exchange their names": "ALTER TABLE a RENAME TO x; ALTER TABLE b RENAME TO a; ALTER TABLE x RENAME TO b",
+    "a table goes": "DROP TABLE a",
+}
+
+
+@pytest.mark.parametrize("ddl", ALTERED.values(), ids=ALTERED)
+def test_what_is_altered_before_its_lock_is_read_as_of_a_later_position(
+    copy: Copied, monkeypatch: pytest.MonkeyPatch, ddl: str
+) -> None:
+    """COPY takes names as they are now, and the snapshot has them as they were."""
+    copy.db.execute("UPDATE b SET n = -n")
+    make, once = Snapshot.__init__, [ddl]
+
+    def altered(self: Snapshot, access: Access, name: str) -> None:
+        make(self, access, name)
+        while once:
+            copy.db.execute(f"BEGIN; {once.pop()}; COMMIT")
+
+    monkeypatch.setattr(Snapshot, "__init__", altered)
+    copy.catches_up()
+    copy.is_equal()
+
+
+def test_a_snapshot_whose_holder_is_cut_off_is_taken_anew(copy: Copied, monkeypatch: pytest.MonkeyPatch) -> None:
+    make, once = Snapshot.__init__, [1]
+
+    def cut_off(self: Snapshot, access: Access, name: str) -> None:
+        make(self, access, name)
+        while once:
+            once.pop()
+            copy.db.execute("SELECT pg_terminate_backend(active_pid, 10000) FROM pg_replication_slots WHERE temporary")
+
+    monkeypatch.setattr(Snapshot, "__init__", cut_off)
+    copy.catches_up()
+    copy.is_equal()

@@ -182,3 +182,48 @@ def test_a_transaction_larger_than_it_may_be(copy: Copied, monkeypatch: pytest.M
     with pytest.raises(RunFailed, match="`transaction_limit` allows more"):
         copy.catches_up()
     assert list((copy.state / "nodes" / "pg").iterdir()) == []
+
+
+HANDED_ON = {
+    "replaced": "ALTER TABLE t RENAME TO old; ALTER TABLE u RENAME TO t; "
+    "INSERT INTO t VALUES (9); INSERT INTO old (id) VALUES (9)",
+    "exchanged": "ALTER TABLE t RENAME TO x; ALTER TABLE u RENAME TO t; ALTER TABLE x RENAME TO u; "
+    "INSERT INTO u (id) VALUES (9); INSERT INTO t VALUES (9)",
+}
+
+
+@pytest.mark.parametrize("ddl", HANDED_ON.values(), ids=HANDED_ON)
+def test_names_that_tables_hand_on_are_not_told_by_rows(
+    tmp_path: Path, logical_postgres: PostgresServer, ddl: str
+) -> None:
+    with copied(tmp_path, logical_postgres.database(), snapshot="initial") as copy:
+        copy.db.execute("CREATE TABLE t (id int PRIMARY KEY, n bigint)")
+        copy.db.execute("CREATE TABLE u (id int PRIMARY KEY)")
+        copy.db.execute("INSERT INTO t VALUES (1, 1); INSERT INTO u VALUES (2)")
+        copy.catches_up()
+        copy.db.execute(f"BEGIN; {ddl}; COMMIT")
+        with pytest.raises(RunFailed, match="has not been told another") as caught:
+            copy.catches_up()
+        assert caught.value.code == "postgres.names"
+
+
+def test_a_column_that_is_dropped_and_added_anew(copy: Copied) -> None:
+    copy.db.execute("INSERT INTO t VALUES (1, 1, 'x')")
+    copy.catches_up()
+    copy.db.execute("ALTER TABLE t DROP COLUMN n, ADD COLUMN n bigint")
+    copy.db.execute("INSERT INTO t VALUES (2, 'y', 2)")
+    copy.catches_up()
+    copy.is_equal()
+
+
+def test_columns_that_come_in_another_order_are_not_told_by_rows(copy: Copied) -> None:
+    """The catalog is asked when a column has gone and come again since."""
+    copy.db.execute("INSERT INTO t VALUES (1, 1, 'x')")
+    copy.catches_up()
+    copy.db.execute("ALTER TABLE t ADD COLUMN c int")
+    copy.db.execute("INSERT INTO t VALUES (2, 2, 'y', 2)")
+    copy.db.execute("ALTER TABLE t DROP COLUMN n, ADD COLUMN n bigint")
+    copy.db.execute("INSERT INTO t VALUES (3, 'z', 3, 3)")
+    with pytest.raises(RunFailed, match="another order") as caught:
+        copy.catches_up()
+    assert caught.value.code == "postgres.columns"

@@ -63,6 +63,8 @@ class Access:
                 hint="pip install 'afterbay[postgres]'",
             ) from error
         self._driver = psycopg
+        self.no_such_object = psycopg.errors.UndefinedObject
+        self.no_such_table = psycopg.errors.UndefinedTable
         self._dsn = dsn
         self._place = Place(node=node)
 

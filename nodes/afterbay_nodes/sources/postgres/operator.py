@@ -243,6 +243,7 @@ class PostgresOperator(SourceOperator):
             if done and self._declared.snapshot != "only":
                 self._highest = first - 1
                 self._follow(out, server, self._start_stream(), snapshot.at, stop_before=True)
+                self._transactions.forget()  # what is under way comes again, with the next stream
                 self._end_stream()
             feed = SnapshotFeed(self._partition, out, self._tables, snapshot)
             for index in range(done, len(plan.tables)):

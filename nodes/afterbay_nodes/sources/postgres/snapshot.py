@@ -25,9 +25,13 @@ _RELATION: Final = """\
 SELECT n.nspname::text, c.relname::text, c.relreplident::text, c.relfilenode = pg_catalog.pg_relation_filenode(c.oid)
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = %s
 """
+_LOCKED: Final = """\
+SELECT 1 FROM pg_catalog.pg_locks WHERE pid = pg_catalog.pg_backend_pid() AND relation = %s AND granted
+"""
 _COLUMNS: Final = """\
 SELECT a.attname::text, a.atttypid::int8, a.atttypmod,
-  CASE c.relreplident WHEN 'f' THEN true WHEN 'n' THEN false ELSE COALESCE(a.attnum = ANY (i.indkey), false) END
+  CASE c.relreplident WHEN 'f' THEN true WHEN 'n' THEN false ELSE COALESCE(a.attnum = ANY (i.indkey), false) END,
+  a.attnum::int
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid
 LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid
   AND CASE c.relreplident WHEN 'd' THEN i.indisprimary AND i.indimmediate WHEN 'i' THEN i.indisreplident END
@@ -38,8 +42,8 @@ WHERE c.oid = %s AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
 class Snapshot:
     """The tables as of `at`: what was committed below it is in them, and nothing else.
 
-    Owns two connections: one holds the temporary slot and its exported snapshot, and must stay idle; the other reads.
-    Used by one thread.
+    Owns three connections: one holds the temporary slot and its exported snapshot, and must stay idle; one reads as of
+    the snapshot; one is asked how things are now. Used by one thread.
     """
 
     def __init__(self, access: Access, name: str) -> None:
@@ -47,6 +51,7 @@ class Snapshot:
         self._access = access
         self._holder: psycopg.Connection[Any] | None = None
         self._reader: psycopg.Connection[Any] | None = None
+        self._now = access.questions()
         try:
             self._holder = access.replication()
             with access.guarded():
@@ -69,28 +74,35 @@ class Snapshot:
     def table(self, oid: int) -> Relation | None:
         """Turns to a table: how it looked. None if it is gone. It cannot be altered until the next one.
 
-        Raises ConnectionLost if it was rewritten since: its rows of then are not there any more.
+        Raises ConnectionLost if it was altered or rewritten since.
         """
         assert self._reader is not None
         with self._access.guarded():
             self._reader.execute("ROLLBACK")
             self._reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            self._reader.execute(f"SET TRANSACTION SNAPSHOT {literal(self._exported)}")
+            try:
+                self._reader.execute(f"SET TRANSACTION SNAPSHOT {literal(self._exported)}")
+            except self._access.no_such_object as error:
+                raise ConnectionLost("the connection that held the snapshot was ended") from error
         found = self.rows(_RELATION, [oid])
         if not found:
             return None
         ((schema, name, identity, _),) = found
         with self._access.guarded():
-            self._reader.execute(f"LOCK TABLE ONLY {quoted(schema)}.{quoted(name)} IN ACCESS SHARE MODE")
-        # Behind the lock: a table that was truncated or rewritten between is another file now.
+            try:
+                self._reader.execute(f"LOCK TABLE ONLY {quoted(schema)}.{quoted(name)} IN ACCESS SHARE MODE")
+            except self._access.no_such_table as error:
+                raise ConnectionLost(f"the table {schema}.{name} went while the snapshot waited for it") from error
+        # COPY takes names as they are now. Behind the lock nothing moves: another file, name or column than the
+        # snapshot has means that the table was truncated, rewritten or altered between, and its rows of then cannot
+        # be asked for by these names (I5).
         ((*_, same),) = self.rows(_RELATION, [oid])
-        if not same:
-            raise ConnectionLost(f"the table {schema}.{name} was rewritten while the snapshot waited for it")
-        columns = tuple(
-            RelationColumn(str(column), int(kind), int(mod), bool(key))
-            for column, kind, mod, key in self.rows(_COLUMNS, [oid])
-        )
-        return Relation(oid, schema, name, identity, columns)
+        columns = self.rows(_COLUMNS, [oid])
+        now = [row[:3] for row in self._now.rows(_RELATION, [oid])], self._now.rows(_COLUMNS, [oid])
+        if not (same and self.rows(_LOCKED, [oid]) and now == ([found[0][:3]], columns)):
+            raise ConnectionLost(f"the table {schema}.{name} was altered while the snapshot waited for it")
+        told = (RelationColumn(str(column), int(kind), int(mod), bool(key)) for column, kind, mod, key, _ in columns)
+        return Relation(oid, schema, name, identity, tuple(told))
 
     def pieces(self, copy: str, relation: Relation, stopping: Callable[[], bool]) -> Iterator[Piece]:
         """What comes of `copy`, the COPY of the table that was turned to.
@@ -119,7 +131,8 @@ class Snapshot:
             ahead.close()
 
     def close(self) -> None:
-        """Ends both connections, and the temporary slot with them."""
+        """Ends the connections, and the temporary slot with them."""
+        self._now.close()
         for connection in (self._reader, self._holder):
             if connection is not None:
                 connection.close()

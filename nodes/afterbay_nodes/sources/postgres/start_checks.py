@@ -39,6 +39,7 @@ SELECT current_setting('wal_level'), pg_is_in_recovery(), current_user::text,
 _PUBLISHED: Final = """\
 SELECT pubinsert AND pubupdate AND pubdelete AND pubtruncate FROM pg_catalog.pg_publication WHERE pubname = %s
 """
+_BY_ROOT: Final = "SELECT pubviaroot FROM pg_catalog.pg_publication WHERE pubname = %s"
 _CUT_DOWN: Final = """\
 SELECT r.prrelid::int8 FROM pg_catalog.pg_publication_rel r JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid
 WHERE p.pubname = %s AND (r.prqual IS NOT NULL OR r.prattrs IS NOT NULL)
@@ -217,6 +218,13 @@ def _of_publication(server: Server, tables: Sequence[FoundTable], wanted: Wanted
             f"the publication {visible(name)} leaves kinds of changes out",
             at,
             f"ALTER PUBLICATION {visible(name)} SET (publish = 'insert, update, delete, truncate')",
+        )
+    if server.value(_BY_ROOT, [wanted.publication]):
+        yield Diagnostic(
+            "postgres.publication",
+            f"the publication {visible(name)} tells changes of partitions as those of their root, and each is copied",
+            at,
+            f"ALTER PUBLICATION {visible(name)} SET (publish_via_partition_root = false)",
         )
     sent = publication.tables(server, wanted.publication)
     missing = [table.name for table in tables if table.name not in sent]

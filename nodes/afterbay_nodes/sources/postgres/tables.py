@@ -9,6 +9,8 @@ from typing import Final, Protocol
 
 import pyarrow as pa
 
+from afterbay.errors import Place, RunFailed
+from afterbay.printable import visible
 from afterbay.schema import Column, TableName, TableSchema
 from afterbay_nodes.sources.dispatcher import dispatcher_of
 from afterbay_nodes.sources.postgres import alterations
@@ -29,6 +31,8 @@ FROM pg_catalog.pg_attribute a
 LEFT JOIN pg_catalog.pg_index i ON i.indrelid = a.attrelid AND i.indisprimary AND i.indimmediate
 WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped
 """
+
+_THERE: Final = "SELECT 1 FROM pg_catalog.pg_class WHERE oid = %s"
 
 AsText = Callable[[TableName, Sequence[str]], frozenset[str]]
 
@@ -132,7 +136,7 @@ class Tables:
         """
         found = [(item.relation.oid, self.meet(item.relation, facts, ddl.tag, item.columns)) for item in ddl.tables]
         for oid in ddl.dropped:
-            if facts.rows("SELECT 1 FROM pg_catalog.pg_class WHERE oid = %s", [oid]):
+            if facts.rows(_THERE, [oid]):
                 continue  # it is there: this was not said by the triggers
             found.append((oid, self._drop(oid)))
         return found
@@ -146,7 +150,7 @@ class Tables:
         """
         oid = struct.pack("!I", relation.oid)
         table = self._tables.get(oid)
-        if table is not None and table.relation == relation:
+        if table is not None and table.relation == relation and told is None:
             return []
         self._change()
         if self._is_in_snapshot(relation.oid):
@@ -167,10 +171,22 @@ class Tables:
         steps: list[Step] = []
         before: TableSchema | Table = table or known
         if known.name != name:
+            if told is None:
+                self._require_free(name, relation.oid, facts)
             moved = Table(relation, replace(known, name=name, version=PENDING), columns)
             steps.append(Step(alterations.renamed(known.name, name), before, moved))
             before, known = moved, moved.schema
-        change = alterations.altered(known, schema) if _shapes(known) != _shapes(schema) else None
+        # The triggers tell ids and keys as of their DDL; the catalog as they are by now.
+        differs = told is not None or _shapes(known) != _shapes(schema)
+        change = alterations.altered(known, schema) if differs else None
+        if change is None and [column.name for column in known.columns] != [column.name for column in schema.columns]:
+            raise RunFailed(
+                "postgres.columns",
+                f"the columns of {name} stand in another order: some were added anew or exchanged their names",
+                place=Place(table=visible(str(name))),
+                hint="which ones is told by `ddl_trigger: true` only; this one can only be left behind by a fresh "
+                "start",
+            )
         if change is None:
             # Rows of another form (their identity changed) of the same table.
             kept = Table(relation, known, columns)
@@ -230,6 +246,7 @@ class Tables:
             self._types |= type_catalog(facts.rows(QUERY, [list(unknown)]))
         name = TableName(relation.schema, relation.name)
         as_text = self._as_text(name, [column.name for column in relation.columns])
+        asked = told is None
         if told is None:
             found = facts.rows(COLUMNS, [relation.oid])
             told = {
@@ -239,7 +256,11 @@ class Tables:
         # With the whole row as identity the catalog tells the key, as it is now. What was known stands, so that the
         # same stream read again gives the same changes whatever was altered since.
         keys = {column for column, item in told.items() if item.key}
-        if known is not None and {column.name for column in known.columns} >= {c.name for c in relation.columns}:
+        if (
+            asked
+            and known is not None
+            and {column.name for column in known.columns} >= {c.name for c in relation.columns}
+        ):
             keys = {column.name for column in known.columns if column.primary_key}
         schema = table_schema(relation, keys, self._types, version=PENDING, as_text=as_text)
         columns = mapped_columns(relation, self._types, as_text)
@@ -250,6 +271,20 @@ class Tables:
             for column, source in zip(schema.columns, columns, strict=True)
         )
         return replace(schema, columns=found_columns), columns
+
+    def _require_free(self, name: TableName, oid: int, facts: Facts) -> None:
+        """Refuses names that tables hand on: rows alone do not tell in which order (I3)."""
+        tables = {table.relation.oid: table.schema.name for table in self._tables.values() if table is not None}
+        others = {number: known.name for number, known in self._known.items()} | tables
+        for other, taken in others.items():
+            if taken == name and other != oid and facts.rows(_THERE, [other]):
+                raise RunFailed(
+                    "postgres.names",
+                    f"a table was renamed to {name}, and the one that had the name has not been told another",
+                    place=Place(table=visible(str(name))),
+                    hint="names that tables hand on are told by `ddl_trigger: true` only; this one can only be left "
+                    "behind by a fresh start",
+                )
 
     def _is_in_snapshot(self, oid: int) -> bool:
         return self._commit < self._floors.get(oid, self._floor)
