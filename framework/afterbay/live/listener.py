@@ -67,7 +67,8 @@ class Listener:
         self._selector = selectors.DefaultSelector()
         self._peers: dict[int, _Peer] = {}
         self._numbers = 0
-        self._thread = threading.Thread(target=self._serve, name=f"{name}/live", daemon=False)
+        # A run that is stuck never comes to close it, and its process must be able to end all the same (I9).
+        self._thread = threading.Thread(target=self._serve, name=f"{name}/live", daemon=True)
 
     @classmethod
     def open(cls, directory: Path, name: str, answers: Answers, clock: Clock) -> Listener | None:
