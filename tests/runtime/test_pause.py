@@ -71,7 +71,7 @@ def test_a_flush_is_served_in_a_pause_between_transactions(tmp_path: Path) -> No
     barriers = played.run._assembly.barriers
     played.run.flush()
     until(lambda: barriers._numbers, lambda number: number == 1)
-    assert len(played.stored) == 1
+    until(lambda: len(played.stored), lambda count: count == 1)
     played.run.resume()
     assert played.run.wait(60) is not None
 
